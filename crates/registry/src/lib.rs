@@ -1,1 +1,30 @@
-//! registry
+//! A client of the OCI distribution specification: pulls and pushes manifests and blobs.
+//!
+//! The face is blocking and `Send + Sync`; the async runtime and the HTTP client stay inside `transport`. Every byte
+//! that comes in is checked against the digest and size it was asked for, and every credential stays with the
+//! registry it was found for.
+//!
+//! This crate opens sockets and reads the certificate and credential files that it is told about. It does not know
+//! the store (it yields readers and takes readers), reads no environment, no home and no wall clock, and spawns
+//! nothing. Start reading at [`Client`], then `session`, which every request passes through.
+
+mod auth;
+mod blob;
+mod client;
+mod endpoint;
+mod error;
+mod manifest;
+mod retry;
+mod session;
+mod settings;
+mod tls;
+mod transport;
+mod upload;
+
+pub use auth::{Credentials, ExplicitCredentials, LoginSource};
+pub use blob::BlobReader;
+pub use client::Client;
+pub use error::{Call, Error, Failure, Refusal};
+pub use manifest::Fetched;
+pub use settings::{Proxies, Retry, Settings, Timeouts, TlsSettings, Verify};
+pub use upload::PushedBlob;
