@@ -1,0 +1,136 @@
+//! Changes of a plain directory, found by comparing it with an index of what it was.
+//!
+//! The kernel sets ctime on every change of an inode and nothing else can, so an entry whose inode, ctime, size and
+//! mtime are those of the index is unchanged without looking further. Every other entry is compared like any other, and
+//! its content by digest, since what was there before is gone.
+//!
+//! That is why the index holds a digest of every file. [`Index::scan`] reads the whole tree once, on all cores (1 to 2
+//! GB/s a core when the pages are in memory); after a step only entries that were touched are read. `chown -R` on a
+//! whole tree, which touches everything and changes nothing, is found to have changed nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use oci::Digest;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use super::{Change, Changeset, Collector, root_changed};
+use crate::Error;
+use crate::content::Content;
+use crate::metadata::{FileKind, Inode, Metadata, Timestamp};
+use crate::node::{Node, Opened};
+use crate::root::Root;
+use crate::walk::{Flow, walk};
+
+/// What a tree was at one moment.
+#[derive(Debug, Clone)]
+pub struct Index {
+    root: Node,
+    records: BTreeMap<PathBuf, Record>,
+}
+
+#[derive(Debug, Clone)]
+struct Record {
+    stamp: Stamp,
+    node: Node,
+    /// For regular files only.
+    content: Option<Digest>,
+}
+
+/// What cannot stay the same when an inode is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: Inode,
+    ctime: Timestamp,
+    mtime: Timestamp,
+    size: u64,
+}
+
+impl Index {
+    /// Reads a whole tree.
+    pub fn scan(root: &Root) -> Result<Self, Error> {
+        let entries: Vec<_> = list(root)?.into_iter().collect();
+        let record =
+            |(path, metadata): (PathBuf, Metadata)| Ok((path.clone(), Record::read(root, &path, &metadata)?));
+        let records = entries.into_par_iter().map(record).collect::<Result<_, Error>>()?;
+        Ok(Self { root: root_node(root)?, records })
+    }
+
+    /// What changed in the tree since the index was made, and the index of the tree as it is.
+    pub fn changes(&self, root: &Root) -> Result<(Changeset, Self), Error> {
+        let mut found = Collector::default();
+        let now = Self { root: root_node(root)?, records: self.update(root, &mut found)? };
+        if root_changed(&self.root, &now.root) {
+            found.changeset.insert(Path::new(""), Change::Present)?;
+        }
+        for path in self.records.keys().filter(|path| !now.records.contains_key(*path)) {
+            if now.is_directory(path.parent().unwrap_or(Path::new(""))) {
+                found.removed(path)?;
+            }
+        }
+        Ok((found.finish()?, now))
+    }
+
+    /// The records of the tree as it is; what differs from this index goes to `found`.
+    fn update(&self, root: &Root, found: &mut Collector) -> Result<BTreeMap<PathBuf, Record>, Error> {
+        let mut records = BTreeMap::new();
+        for (path, metadata) in list(root)? {
+            let old = self.records.get(&path);
+            let record = match old {
+                Some(old) if old.stamp == Stamp::of(&metadata) => old.clone(),
+                _ => {
+                    let new = Record::read(root, &path, &metadata)?;
+                    found.candidate(&path, &metadata, !old.is_some_and(|old| old.equals(&new)))?;
+                    new
+                }
+            };
+            records.insert(path, record);
+        }
+        Ok(records)
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        path.as_os_str().is_empty()
+            || self.records.get(path).is_some_and(|record| record.node.kind == FileKind::Directory)
+    }
+}
+
+impl Record {
+    fn read(root: &Root, path: &Path, metadata: &Metadata) -> Result<Self, Error> {
+        let opened = Opened::read(root, path, metadata)?;
+        let content = match &opened.file {
+            Some(file) => Some(Content { file, metadata: &opened.metadata, path }.digest()?),
+            None => None,
+        };
+        Ok(Self { stamp: Stamp::of(metadata), node: opened.node, content })
+    }
+
+    fn equals(&self, other: &Self) -> bool {
+        self.node == other.node && self.content == other.content
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        let Metadata { inode, ctime, mtime, size, .. } = *metadata;
+        Self { inode, ctime, mtime, size }
+    }
+}
+
+/// All entries that a layer can hold, in order.
+fn list(root: &Root) -> Result<BTreeMap<PathBuf, Metadata>, Error> {
+    let mut entries = BTreeMap::new();
+    walk(root, Path::new(""), |entry| {
+        if entry.metadata.kind != FileKind::Socket {
+            entries.insert(entry.path.to_owned(), *entry.metadata);
+        }
+        Ok::<_, Error>(Flow::Descend)
+    })?;
+    Ok(entries)
+}
+
+fn root_node(root: &Root) -> Result<Node, Error> {
+    let path = Path::new("");
+    let metadata = root.lstat_exact(path)?.ok_or_else(|| Error::Changed { path: path.to_owned() })?;
+    Ok(Opened::read(root, path, &metadata)?.node)
+}

@@ -1,0 +1,182 @@
+//! Copying entries from one tree into another, one at a time, with everything that makes them what they are.
+//!
+//! Which entries are copied, and what a destination means, is the caller's business.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
+use rustix::io::Errno;
+
+use crate::Error;
+use crate::content::Content;
+use crate::deferred::Deferred;
+use crate::error::Context;
+use crate::metadata::{FileKind, Inode, Metadata};
+use crate::node::{Attributes, Node, Opened};
+use crate::root::Root;
+
+/// What a copy changes in what it copies.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CopyOptions {
+    /// The owner and group of every copy; those of the source without it.
+    pub owner: Option<(u32, u32)>,
+    /// The mode of every copy but links, at most `0o7777`; that of the source without it.
+    pub mode: Option<u32>,
+}
+
+/// Copies entries between two trees.
+///
+/// Kept are kind, owner, mode, mtime to the nanosecond, `user.*` attributes and file capabilities, holes, and hard
+/// links among the entries that one copier copies. Content is shared (reflink) where the file system can.
+#[derive(Debug)]
+pub struct Copier<'a> {
+    from: &'a Root,
+    to: &'a Root,
+    options: CopyOptions,
+    /// The first copy of each source file with several names.
+    links: HashMap<Inode, PathBuf>,
+    dirs: Deferred,
+}
+
+impl<'a> Copier<'a> {
+    /// A copier from `from` to `to`, which may be the same root.
+    pub fn new(from: &'a Root, to: &'a Root, options: CopyOptions) -> Self {
+        Self { from, to, options, links: HashMap::new(), dirs: Deferred::default() }
+    }
+
+    /// Copies the entry `source` itself (a directory without what is in it) to `destination`.
+    ///
+    /// Both paths must be canonical ([`Root::resolve`]), so that a link in a directory's place is an error and never
+    /// followed, and the directory of `destination` must exist. An existing directory takes the source's attributes;
+    /// an existing entry of another kind is replaced, but never a directory by anything else or the reverse. Sockets
+    /// are left out. Attributes of directories are set by [`finish`](Self::finish).
+    pub fn copy(&mut self, source: &Path, destination: &Path) -> Result<(), Error> {
+        let metadata = self.from.lstat_exact(source)?;
+        let metadata = metadata.ok_or_else(|| Error::io("copy", source, Errno::NOENT))?;
+        let Opened { mut node, metadata, file } = match metadata.kind {
+            FileKind::Socket => return Ok(()),
+            _ => Opened::read(self.from, source, &metadata)?,
+        };
+        self.options.apply(&mut node);
+        match file {
+            _ if metadata.is_hard_linked() && self.link(&metadata, destination)? => Ok(()),
+            Some(file) => {
+                let copy = self.create_file(destination)?;
+                Content { file: &file, metadata: &metadata, path: source }.clone_to(&copy, destination)?;
+                node.attributes.apply(&copy, destination)
+            }
+            None => self.create(destination, &node),
+        }
+    }
+
+    /// Makes the regular file `destination` from `content`, with `attributes` as they are.
+    ///
+    /// The rules for paths and for what is replaced are those of [`copy`](Self::copy).
+    pub fn write(
+        &mut self,
+        destination: &Path,
+        content: &mut dyn Read,
+        attributes: &Attributes,
+    ) -> Result<(), Error> {
+        let mut file = self.create_file(destination)?;
+        std::io::copy(content, &mut file).context("write", destination)?;
+        attributes.apply(&file, destination)
+    }
+
+    /// Sets the attributes of all copied directories. Nothing may be copied into them afterwards.
+    pub fn finish(self) -> Result<(), Error> {
+        self.dirs.apply(self.to)
+    }
+
+    /// Links `destination` to the first copy of the same file; `false` when this is the first.
+    fn link(&mut self, source: &Metadata, destination: &Path) -> Result<bool, Error> {
+        let Some(first) = self.links.get(&source.inode) else {
+            self.links.insert(source.inode, destination.to_owned());
+            return Ok(false);
+        };
+        if first == destination {
+            return Ok(true);
+        }
+        let first_dir = self.to.open_parent(first).context("link", first)?;
+        let first_name = first.file_name().unwrap_or_default();
+        self.replace(destination, FileKind::File, |dir, name| {
+            linkat(&first_dir, first_name, dir, name, AtFlags::empty())
+        })?;
+        Ok(true)
+    }
+
+    fn create_file(&mut self, destination: &Path) -> Result<File, Error> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.replace(destination, FileKind::File, |dir, name| {
+            openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
+        })
+        .map(File::from)
+    }
+
+    fn create(&mut self, destination: &Path, node: &Node) -> Result<(), Error> {
+        if node.kind == FileKind::Directory {
+            self.create_dir(destination, node)?;
+            self.dirs.set(destination, node.attributes.clone());
+            return Ok(());
+        }
+        self.replace(destination, node.kind, |dir, name| node.create(dir, name))
+            .map_err(|error| node.explain(error))?;
+        let dir = self.to.open_parent(destination).context("open the parent directory of", destination)?;
+        node.attributes.apply_at(dir.as_fd(), name_of(destination), node.kind, destination)
+    }
+
+    fn create_dir(&self, destination: &Path, node: &Node) -> Result<(), Error> {
+        match self.to.lstat_exact(destination)? {
+            Some(existing) if existing.kind == FileKind::Directory => Ok(()),
+            Some(existing) => Err(refused(destination, existing.kind, node.kind)),
+            None => {
+                let dir = self.to.open_parent(destination).context("make the directory", destination)?;
+                node.create(dir.as_fd(), name_of(destination)).context("make the directory", destination)
+            }
+        }
+    }
+
+    /// Makes an entry with `make`, after removing what is there, which may be anything but a directory.
+    fn replace<T>(
+        &self,
+        destination: &Path,
+        kind: FileKind,
+        make: impl Fn(BorrowedFd<'_>, &OsStr) -> rustix::io::Result<T>,
+    ) -> Result<T, Error> {
+        let dir = self.to.open_parent(destination).context("open the parent directory of", destination)?;
+        let name = name_of(destination);
+        match make(dir.as_fd(), name) {
+            Err(Errno::EXIST) => {}
+            answer => return answer.context("make", destination),
+        }
+        match unlinkat(&dir, name, AtFlags::empty()) {
+            Ok(()) => make(dir.as_fd(), name).context("make", destination),
+            Err(Errno::ISDIR) => Err(refused(destination, FileKind::Directory, kind)),
+            Err(errno) => Err(Error::io("replace", destination, errno)),
+        }
+    }
+}
+
+impl CopyOptions {
+    fn apply(&self, node: &mut Node) {
+        if let Some((uid, gid)) = self.owner {
+            (node.attributes.uid, node.attributes.gid) = (uid, gid);
+        }
+        if let Some(mode) = self.mode {
+            node.attributes.mode = mode;
+        }
+    }
+}
+
+fn name_of(path: &Path) -> &OsStr {
+    path.file_name().unwrap_or(OsStr::new("."))
+}
+
+fn refused(path: &Path, existing: FileKind, replacement: FileKind) -> Error {
+    Error::Replacement { path: path.to_owned(), existing: existing.name(), replacement: replacement.name() }
+}

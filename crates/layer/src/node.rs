@@ -1,0 +1,185 @@
+//! An entry as a layer records it, without the bytes of a file: the same value whether it comes from a tree, from an
+//! archive or from a copy, and the only way into a tree.
+//!
+//! Two nodes that are equal mean "no change" (see [`crate::changes`]), so only what an image can hold is in here: no
+//! inode number, no ctime, no attribute that belongs to the machine.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, chmodat, chownat, fchmod, fchown, futimens,
+    makedev, mkdirat, mknodat, symlinkat, utimensat,
+};
+use rustix::io::Errno;
+
+use crate::Error;
+use crate::error::Context;
+use crate::metadata::{Device, FileKind, Metadata, Timestamp};
+use crate::root::{HANDLE, READ_DIR, Root, link_target};
+use crate::xattr::{self, Xattrs};
+
+/// Owner, permissions, time and extended attributes of an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attributes {
+    /// The permission bits with set-id and sticky bits, at most `0o7777`.
+    pub mode: u32,
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The time of the last change of the content.
+    pub mtime: Timestamp,
+    /// The extended attributes that travel with an image.
+    pub xattrs: Xattrs,
+}
+
+/// An entry without the bytes of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) kind: FileKind,
+    pub(crate) attributes: Attributes,
+    /// The size of a regular file in bytes; 0 for other kinds.
+    pub(crate) size: u64,
+    /// The numbers of a device node; 0:0 for other kinds.
+    pub(crate) device: Device,
+    /// Where a symbolic link points to; empty for other kinds.
+    pub(crate) target: PathBuf,
+}
+
+/// A node, its metadata and, for a regular file, the open file both were read from.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) node: Node,
+    pub(crate) metadata: Metadata,
+    pub(crate) file: Option<File>,
+}
+
+impl Opened {
+    /// Reads the entry at the canonical `path`, whose lstat data is `metadata`.
+    ///
+    /// A file is opened, and what is told about it comes from the open file.
+    pub(crate) fn read(root: &Root, path: &Path, metadata: &Metadata) -> Result<Self, Error> {
+        let mut opened = Self { node: Node::of(metadata), metadata: *metadata, file: None };
+        match metadata.kind {
+            FileKind::File => {
+                let (file, metadata) = root.open_file_exact(path)?;
+                opened.node = Node::of(&metadata);
+                opened.metadata = metadata;
+                opened.node.attributes.xattrs = xattr::read_carried(&file, path)?;
+                opened.file = Some(file);
+            }
+            FileKind::Directory => {
+                let dir = root.open_exact(path, READ_DIR).context("open the directory", path)?;
+                opened.node.attributes.xattrs = xattr::read_carried(&dir.into(), path)?;
+            }
+            FileKind::Symlink => {
+                let link = root.open_exact(path, HANDLE).context("open", path)?;
+                opened.node.target = link_target(&link).context("read the link", path)?;
+            }
+            // The kernel allows no user.* attribute on other kinds, and capabilities mean nothing there.
+            _ => {}
+        }
+        Ok(opened)
+    }
+}
+
+impl Node {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            kind: metadata.kind,
+            attributes: Attributes {
+                mode: metadata.mode,
+                uid: metadata.uid,
+                gid: metadata.gid,
+                mtime: metadata.mtime,
+                xattrs: Xattrs::new(),
+            },
+            size: if metadata.kind == FileKind::File { metadata.size } else { 0 },
+            device: metadata.device,
+            target: PathBuf::new(),
+        }
+    }
+
+    /// Makes the entry `name` in `parent`; fails with `EEXIST` in the way of everything that is there.
+    ///
+    /// Directories come without their attributes: they are set when what is in them is done. Regular files have
+    /// content and are made by who has it.
+    pub(crate) fn create(&self, parent: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<()> {
+        let private = Mode::RUSR | Mode::WUSR;
+        let device =
+            |kind| mknodat(parent, name, kind, private, makedev(self.device.major, self.device.minor));
+        match self.kind {
+            FileKind::Directory => mkdirat(parent, name, Mode::RWXU),
+            FileKind::Symlink => symlinkat(&self.target, parent, name),
+            FileKind::Fifo => mknodat(parent, name, FileType::Fifo, private, 0),
+            FileKind::CharDevice => device(FileType::CharacterDevice),
+            FileKind::BlockDevice => device(FileType::BlockDevice),
+            FileKind::File | FileKind::Socket => Err(Errno::INVAL),
+        }
+    }
+
+    /// Tells that it was a device node that could not be made.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        let Device { major, minor } = self.device;
+        match error {
+            Error::Io { path, source, .. }
+                if matches!(self.kind, FileKind::CharDevice | FileKind::BlockDevice) =>
+            {
+                Error::Device { path, major, minor, source }
+            }
+            other => other,
+        }
+    }
+}
+
+impl Attributes {
+    /// Sets everything on an open file or directory; `path` is for messages.
+    pub(crate) fn apply(&self, file: impl AsFd, path: &Path) -> Result<(), Error> {
+        let (uid, gid) = self.owner();
+        fchown(&file, Some(uid), Some(gid)).map_err(|errno| self.chown_failed(path, errno))?;
+        // chown(2) clears set-id bits and capabilities, so both come after it.
+        fchmod(&file, Mode::from_raw_mode(self.mode)).context("set the mode of", path)?;
+        xattr::set_all(&file, &self.xattrs, path)?;
+        set_time(&file, self.mtime, path)
+    }
+
+    /// Sets everything but extended attributes on an entry that cannot be opened: a link, pipe or device.
+    pub(crate) fn apply_at(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        kind: FileKind,
+        path: &Path,
+    ) -> Result<(), Error> {
+        let (uid, gid) = self.owner();
+        chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| self.chown_failed(path, errno))?;
+        if kind != FileKind::Symlink {
+            let mode = Mode::from_raw_mode(self.mode);
+            chmodat(parent, name, mode, AtFlags::empty()).context("set the mode of", path)?;
+        }
+        utimensat(parent, name, &times(self.mtime), AtFlags::SYMLINK_NOFOLLOW)
+            .context("set the time of", path)
+    }
+
+    fn owner(&self) -> (Uid, Gid) {
+        (Uid::from_raw(self.uid), Gid::from_raw(self.gid))
+    }
+
+    fn chown_failed(&self, path: &Path, errno: Errno) -> Error {
+        Error::Chown { path: path.to_owned(), uid: self.uid, gid: self.gid, source: errno.into() }
+    }
+}
+
+/// Sets the mtime of an open file or directory; `path` is for messages.
+pub(crate) fn set_time(file: impl AsFd, mtime: Timestamp, path: &Path) -> Result<(), Error> {
+    futimens(&file, &times(mtime)).context("set the time of", path)
+}
+
+fn times(mtime: Timestamp) -> Timestamps {
+    let time = Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.into() };
+    Timestamps { last_access: time, last_modification: time }
+}

@@ -1,0 +1,78 @@
+//! Removing a tree of any depth and shape with two open directories at a time.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, chmodat, unlinkat};
+use rustix::io::Errno;
+
+use crate::Error;
+use crate::descent::Descent;
+use crate::error::Context;
+
+const OPERATION: &str = "remove";
+
+/// Removes the entry `name` of `parent` and all below it; nothing there is no error. `path` is for messages.
+pub(crate) fn remove_entry(parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<(), Error> {
+    match unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::ISDIR) => remove_dir(parent, name, path),
+        Err(errno) => Err(Error::io(OPERATION, path, errno)),
+    }
+}
+
+fn remove_dir(parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<(), Error> {
+    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+        Err(errno) => return Err(Error::io(OPERATION, path, errno)),
+    }
+    make_writable(parent, name, path)?;
+    let mut descent = Descent::start(parent, name, path)?;
+    // One frame per open level: the directory's name in its parent, and what is still to be removed in it.
+    let mut frames = vec![(name.to_owned(), descent.names(path)?)];
+    while let Some((name, names)) = frames.last_mut() {
+        if let Some(entry) = names.pop() {
+            if let Some(inner) = remove_or_enter(&mut descent, &entry, path)? {
+                frames.push((entry, inner));
+            }
+            continue;
+        }
+        let name = std::mem::take(name);
+        frames.pop();
+        match descent.leave(path)? {
+            Some(above) => unlinkat(above, &name, AtFlags::REMOVEDIR).context(OPERATION, path)?,
+            None => unlinkat(parent, &name, AtFlags::REMOVEDIR).context(OPERATION, path)?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes `entry` of the current directory, or enters it and returns the names in it.
+fn remove_or_enter(
+    descent: &mut Descent,
+    entry: &OsStr,
+    path: &Path,
+) -> Result<Option<Vec<OsString>>, Error> {
+    match unlinkat(descent.current(), entry, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(None),
+        Err(Errno::ISDIR) => {
+            make_writable(descent.current(), entry, path)?;
+            descent.enter(entry, path)?;
+            descent.names(path).map(Some)
+        }
+        Err(errno) => Err(Error::io(OPERATION, path, errno)),
+    }
+}
+
+/// The owner of a directory may have taken its own permission to write in it; root needs none.
+fn make_writable(parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<(), Error> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    match chmodat(parent, name, Mode::RWXU, AtFlags::empty()) {
+        Ok(()) | Err(Errno::PERM) => Ok(()),
+        Err(errno) => Err(Error::io(OPERATION, path, errno)),
+    }
+}
