@@ -1,0 +1,147 @@
+//! From a refused system call to its likely cause and cure. Pure, but for reading the node's settings.
+
+use std::fs;
+
+use crate::errno::Errno;
+use crate::error::Error;
+use crate::facts::{Denial, Seccomp};
+
+const ALLOW_BY_SECCOMP: &str = "in the pod's securityContext set `seccompProfile: {type: Unconfined}`, or a Localhost profile that \
+                                allows unshare, mount and pivot_root";
+
+/// Settings of the node and state of the process that decide about namespaces.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) seccomp: Seccomp,
+    /// `user.max_user_namespaces`.
+    pub(crate) max_user_namespaces: Option<u64>,
+    /// Debian's `kernel.unprivileged_userns_clone`.
+    pub(crate) unprivileged_clone: Option<u64>,
+    /// Ubuntu's `kernel.apparmor_restrict_unprivileged_userns`.
+    pub(crate) apparmor_restriction: Option<u64>,
+}
+
+impl Surroundings {
+    pub(crate) fn read(seccomp: Seccomp) -> Self {
+        let number = |name: &str| {
+            fs::read_to_string(format!("/proc/sys/{name}")).ok().and_then(|text| text.trim().parse().ok())
+        };
+        Self {
+            seccomp,
+            max_user_namespaces: number("user/max_user_namespaces"),
+            unprivileged_clone: number("kernel/unprivileged_userns_clone"),
+            apparmor_restriction: number("kernel/apparmor_restrict_unprivileged_userns"),
+        }
+    }
+
+    /// Explains why a try failed.
+    pub(crate) fn explain(&self, error: Error) -> Denial {
+        match error {
+            Error::Refused { call, errno, .. } => {
+                let (why, cure) = self.cause(&call, errno);
+                Denial { call, errno: Some(errno), why: why.to_owned(), cure: cure.map(str::to_owned) }
+            }
+            Error::Lost { signal: Some(libc::SIGSYS), .. } => Denial {
+                call: "seccomp".to_owned(),
+                errno: None,
+                why: "the seccomp profile of the pod kills processes that try".to_owned(),
+                cure: Some(ALLOW_BY_SECCOMP.to_owned()),
+            },
+            Error::IdMapHelper { program, message } => Denial {
+                call: program,
+                errno: None,
+                why: message,
+                cure: Some("check this user's ranges in /etc/subuid and /etc/subgid".to_owned()),
+            },
+            other => {
+                Denial { call: "probe".to_owned(), errno: None, why: other.to_string(), cure: other.hint() }
+            }
+        }
+    }
+
+    fn cause(&self, call: &str, errno: Errno) -> (&'static str, Option<&'static str>) {
+        let creates_namespace = call == "unshare(CLONE_NEWUSER)";
+        let refused = matches!(errno, Errno::PERM | Errno::ACCES);
+        if creates_namespace && (errno == Errno::NOSPC || refused) && self.max_user_namespaces == Some(0) {
+            return (
+                "the node allows no user namespaces",
+                Some("on the node: sysctl -w user.max_user_namespaces=15000"),
+            );
+        }
+        if creates_namespace && matches!(errno, Errno::NOSPC | Errno::USERS) {
+            return (
+                "the limit of user namespaces, or of their nesting, is reached",
+                Some("on the node: raise user.max_user_namespaces"),
+            );
+        }
+        if creates_namespace && refused && self.unprivileged_clone == Some(0) {
+            return (
+                "the node allows user namespaces to root only",
+                Some("on the node: sysctl -w kernel.unprivileged_userns_clone=1"),
+            );
+        }
+        if refused && self.apparmor_restriction == Some(1) {
+            return (
+                "AppArmor restricts unprivileged user namespaces on this node",
+                Some(
+                    "on the node: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or in the pod \
+                     `appArmorProfile: {type: Unconfined}`",
+                ),
+            );
+        }
+        if (refused || errno == Errno::NOSYS) && self.seccomp == Seccomp::Filtered {
+            return ("the seccomp profile of the pod denies it", Some(ALLOW_BY_SECCOMP));
+        }
+        match (call, errno) {
+            ("write uid_map" | "write gid_map", Errno::PERM) => (
+                "mapping root needs SETFCAP, other ids SETUID and SETGID",
+                Some("in the pod's securityContext: `capabilities: {add: [SETUID, SETGID, SETFCAP]}`"),
+            ),
+            ("unshare(CLONE_NEWUSER)", Errno::INVAL) => {
+                ("the kernel was built without user namespaces", None)
+            }
+            (_, Errno::NOSYS) => ("the kernel lacks it", Some("use Linux 5.12 or later")),
+            (_, Errno::PERM | Errno::ACCES) => ("a security module or the container runtime denies it", None),
+            _ => ("the kernel does not support it here", None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: Surroundings = Surroundings {
+        seccomp: Seccomp::Disabled,
+        max_user_namespaces: Some(15000),
+        unprivileged_clone: None,
+        apparmor_restriction: None,
+    };
+
+    #[test]
+    fn the_cause_of_a_denial_is_named() {
+        let filtered = Surroundings { seccomp: Seccomp::Filtered, ..OPEN };
+        let none_allowed = Surroundings { max_user_namespaces: Some(0), ..OPEN };
+        let debian = Surroundings { unprivileged_clone: Some(0), ..filtered };
+        let ubuntu = Surroundings { apparmor_restriction: Some(1), ..OPEN };
+        let unshare = "unshare(CLONE_NEWUSER)";
+        let table = [
+            (filtered, unshare, Errno::PERM, "seccomp profile"),
+            (filtered, unshare, Errno::NOSYS, "seccomp profile"),
+            (filtered, "fsmount", Errno::PERM, "seccomp profile"),
+            (none_allowed, unshare, Errno::NOSPC, "allows no user namespaces"),
+            (OPEN, unshare, Errno::NOSPC, "limit of user namespaces"),
+            (OPEN, unshare, Errno::USERS, "limit of user namespaces"),
+            (debian, unshare, Errno::PERM, "to root only"),
+            (ubuntu, "write uid_map", Errno::PERM, "AppArmor"),
+            (OPEN, "write uid_map", Errno::PERM, "SETFCAP"),
+            (OPEN, unshare, Errno::INVAL, "without user namespaces"),
+            (OPEN, unshare, Errno::PERM, "security module"),
+            (OPEN, "mount_setattr", Errno::NOSYS, "kernel lacks it"),
+        ];
+        for (surroundings, call, errno, expected) in table {
+            let (why, _) = surroundings.cause(call, errno);
+            assert!(why.contains(expected), "{call} {errno:?}: {why}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Makes a root file system the root of this process, with what every container has mounted in it.
+//!
+//! Runs in the init of a step, in a mount namespace which nobody else uses, so that all is gone when the step is.
+
+mod dev;
+mod kernel;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::sched::CloneFlags;
+use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
+use rustix::process::{chdir, fchdir, pivot_root};
+
+use crate::error::{Attempt, Error};
+use crate::identity::unshare_mounts;
+use crate::mount_points::{Kind, Missing, find, make_empty, open_inside};
+use crate::mounts::{Depth, attach, clone_tree, new_file_system, open_path, restrict};
+use crate::spec::{Access, Mount, RunSpec, Source};
+
+/// Directories that are mounted on in every root file system, in this order.
+pub(crate) const DIRECTORIES: [&str; 3] = ["/proc", "/dev", "/sys"];
+
+/// Enters the root file system of `spec`; the old one is out of reach afterwards.
+pub(crate) fn enter(spec: &RunSpec) -> Result<(), Error> {
+    unshare_mounts(CloneFlags::empty())?;
+    let place = open_path(&spec.rootfs)?;
+    let name = spec.rootfs.display().to_string();
+    // pivot_root(2): the new root must be a mount point, which any directory becomes in this way.
+    let root = clone_tree(&place, Depth::One, &name)?;
+    attach(&root, place, &name)?;
+
+    let [proc, dev, sys] = DIRECTORIES;
+    kernel::mount_proc(&mount_point(root.as_fd(), Path::new(proc), Kind::Directory)?)?;
+    dev::mount(&mount_point(root.as_fd(), Path::new(dev), Kind::Directory)?)?;
+    kernel::mount_sys(&mount_point(root.as_fd(), Path::new(sys), Kind::Directory)?)?;
+    for mount in &spec.mounts {
+        mount_one(root.as_fd(), mount)?;
+    }
+    pivot(&root)
+}
+
+/// The source of a bind mount.
+pub(crate) fn open_source(source: &Source) -> Result<OwnedFd, Error> {
+    let root = open_path(&source.root)?;
+    if source.path.as_os_str().is_empty() {
+        return Ok(root);
+    }
+    open_inside(root, &source.path)
+        .attempt("openat2", || format!("find `{}` in `{}`", source.path.display(), source.root.display()))
+}
+
+/// What is missing here lies in an earlier mount of the step, and needs no removing.
+fn mount_point(root: BorrowedFd<'_>, target: &Path, kind: Kind) -> Result<OwnedFd, Error> {
+    let doing = || format!("make the mount point `{}`", target.display());
+    let found = find(root, target, kind, &mut |directory, name, kind| {
+        make_empty(directory, name, kind).attempt("mkdirat", doing).map(|()| Missing::Made)
+    })?;
+    Ok(found.expect("invariant: what is missing is made or an error"))
+}
+
+fn mount_one(root: BorrowedFd<'_>, mount: &Mount) -> Result<(), Error> {
+    match mount {
+        Mount::Bind { source, target, access } => {
+            let name = target.display().to_string();
+            let source = open_source(source)?;
+            let tree = clone_tree(&source, Depth::Recursive, &name)?;
+            if *access == Access::ReadOnly {
+                restrict(&tree, MountAttrFlags::MOUNT_ATTR_RDONLY, Depth::Recursive, &name)?;
+            }
+            attach(tree, mount_point(root, target, Kind::of(source)?)?, &name)
+        }
+        Mount::Tmpfs { target, size, mode } => {
+            let mode = format!("{mode:o}");
+            let size = size.map(|size| size.to_string());
+            let mut options = vec![("mode", mode.as_str())];
+            options.extend(size.as_deref().map(|size| ("size", size)));
+            let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+            let tmpfs = new_file_system("tmpfs", &options, attributes)?;
+            attach(tmpfs, mount_point(root, target, Kind::Directory)?, &target.display().to_string())
+        }
+    }
+}
+
+/// Not chroot(2): that leaves the old root in reach, and CRI-O's seccomp profile denies it.
+fn pivot(root: &OwnedFd) -> Result<(), Error> {
+    let doing = || "change the root directory".to_owned();
+    fchdir(root).attempt("fchdir", doing)?;
+    // pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one.
+    pivot_root(".", ".").attempt("pivot_root", doing)?;
+    unmount(".", UnmountFlags::DETACH).attempt("umount2", doing)?;
+    chdir("/").attempt("chdir", doing)
+}

@@ -1,0 +1,149 @@
+//! The child's side of a step, from the re-executed builder to the command's last process.
+//!
+//! Three processes: the *keeper* stays outside of the pid namespace and ends the step when the builder says so or dies;
+//! the *init* is process 1 inside, makes the mounts and reaps; the *command* is the user's. All are single-threaded.
+//! The keeper and the init keep all their capabilities: so the command, which has fewer, can neither trace them nor
+//! read their files in /proc (ptrace(2), "access mode checking").
+
+mod command;
+mod init;
+
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+
+use nix::sched::{CloneFlags, unshare};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::errno::Errno;
+use crate::error::{Attempt, Error};
+use crate::process::{self, Life, retry};
+use crate::spec::{Exit, Network, RunSpec};
+use crate::sys::{self, Forked};
+use crate::wire;
+
+/// What the builder tells the keeper.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) spec: RunSpec,
+    /// Process id of the builder.
+    pub(crate) parent: u32,
+}
+
+/// What the builder is told; the first report counts.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// The command ended.
+    Ended(Exit),
+    /// It could not be started.
+    Failed(Error),
+}
+
+/// The keeper, as which the builder executed itself.
+pub(crate) fn main() -> ! {
+    let status = match take_control() {
+        Ok(control) => {
+            let kept = keep(&control);
+            report_failure(&control, kept)
+        }
+        Err(_) => 1,
+    };
+    sys::exit_now(status)
+}
+
+/// Sends the error if there is one; returns the exit status for it.
+fn report_failure(control: &UnixStream, result: Result<(), Error>) -> i32 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            // If it cannot be sent there is nobody left to know.
+            let _ = wire::send(control, &Report::Failed(error));
+            1
+        }
+    }
+}
+
+/// Takes the socket from standard input, which becomes /dev/null, and closes everything else but the outputs.
+fn take_control() -> Result<UnixStream, Errno> {
+    // A descriptor that the builder inherited unknowingly must not reach the step.
+    sys::close_from(3)?;
+    let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(null)?;
+    Ok(UnixStream::from(control))
+}
+
+fn keep(control: &UnixStream) -> Result<(), Error> {
+    let order: Option<Order> = wire::receive(control).attempt("read", || "read the step".to_owned())?;
+    let Some(order) = order else { return Ok(()) };
+    die_with_builder(&order)?;
+    let namespaces = Namespaces::enter(order.spec.network)?;
+    let life = Life::of_this_process()?;
+    match sys::fork()? {
+        Forked::Child => {
+            let result = init::main(order.spec, life, control);
+            sys::exit_now(report_failure(control, result));
+        }
+        Forked::Parent(init) => {
+            watch(init, control)?;
+            match namespaces {
+                // The kernel killed what was in it before it let the init go (pid_namespaces(7)).
+                Namespaces::WithPids => Ok(()),
+                Namespaces::WithoutPids => process::kill_children(),
+            }
+        }
+    }
+}
+
+/// The builder's id is compared because it may be gone before the request; both are in one pid namespace.
+fn die_with_builder(order: &Order) -> Result<(), Error> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
+        .attempt("prctl(PR_SET_PDEATHSIG)", || "die with the builder".to_owned())?;
+    let parent = rustix::process::getppid().map_or(0, Pid::as_raw_pid);
+    if u32::try_from(parent) != Ok(order.parent) {
+        sys::exit_now(1);
+    }
+    Ok(())
+}
+
+/// Waits for the init's end; hastens it when the builder closes its side.
+fn watch(init: Pid, control: &UnixStream) -> Result<(), Error> {
+    let doing = || "watch a step".to_owned();
+    let ended = rustix::process::pidfd_open(init, PidfdFlags::empty()).attempt("pidfd_open", doing)?;
+    let mut fds = [PollFd::new(&ended, PollFlags::IN), PollFd::new(control, PollFlags::IN)];
+    retry(|| poll(&mut fds, None)).attempt("poll", doing)?;
+    if fds[0].revents().is_empty() {
+        process::kill(init)?;
+    } else {
+        process::wait(init)?;
+    }
+    Ok(())
+}
+
+/// Whether the step has a pid namespace.
+enum Namespaces {
+    WithPids,
+    WithoutPids,
+}
+
+impl Namespaces {
+    /// All that a step needs but the mount namespace, which the init makes for itself.
+    fn enter(network: Network) -> Result<Self, Error> {
+        let doing = || "create the namespaces of a step".to_owned();
+        unshare(CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)
+            .attempt("unshare(CLONE_NEWIPC|CLONE_NEWUTS)", doing)?;
+        if network == Network::None {
+            unshare(CloneFlags::CLONE_NEWNET)
+                .attempt("unshare(CLONE_NEWNET)", || "cut off the network".to_owned())?;
+            sys::bring_loopback_up().attempt("ioctl(SIOCSIFFLAGS)", || "bring up lo".to_owned())?;
+        }
+        if unshare(CloneFlags::CLONE_NEWPID).is_ok() {
+            return Ok(Self::WithPids);
+        }
+        let this = rustix::process::getpid();
+        rustix::process::set_child_subreaper(Some(this))
+            .attempt("prctl(PR_SET_CHILD_SUBREAPER)", || "keep hold of a step's processes".to_owned())?;
+        Ok(Self::WithoutPids)
+    }
+}
