@@ -75,7 +75,7 @@ impl Client {
         manifest::push(&self.session, reference, media_type, bytes)
     }
 
-    /// Fails if we may not push to the repository of `reference`; leaves nothing behind.
+    /// Fails if we may not push to the repository of `reference`. Begins an upload for that and cancels it.
     pub fn check_push_access(&self, reference: &Reference) -> Result<(), Error> {
         upload::check_access(&self.session, reference)
     }

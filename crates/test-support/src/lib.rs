@@ -1,1 +1,20 @@
-//! test-support
+//! What the tests of every crate share: real registries, registries that misbehave on purpose, and TLS material.
+//!
+//! Development only: nothing here reaches the binary. A helper panics with a sentence instead of returning an
+//! error, because a test has no better answer. Use it from `tests/` folders only, since this crate depends on the
+//! crates it serves. Start reading at [`DockerRegistry`] (Debian's registry) and [`FaultyRegistry`] (ours).
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "every helper panics when the test machine is not as it should be"
+)]
+
+mod docker_registry;
+mod faulty_registry;
+mod http_server;
+mod tls;
+mod token_server;
+
+pub use docker_registry::{Auth, DockerRegistry, Options};
+pub use faulty_registry::{Challenge, Fault, FaultyRegistry, Recorded};
+pub use tls::Tls;
+pub use token_server::TokenServer;

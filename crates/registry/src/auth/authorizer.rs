@@ -42,6 +42,14 @@ impl Scope {
         self
     }
 
+    /// The scopes to ask for: ours, and those that the registry would like beyond our repositories.
+    fn with<'a>(&'a self, wanted: &'a str) -> Vec<&'a str> {
+        let ours: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
+        let unknown = |scope: &&str| !ours.iter().any(|our| resource(our) == resource(scope));
+        let others: Vec<&str> = wanted.split_ascii_whitespace().filter(unknown).collect();
+        [ours, others].concat()
+    }
+
     fn new(reference: &Reference, actions: &str) -> Self {
         let repository = reference.repository().to_owned();
         Self { scopes: BTreeSet::from([format!("repository:{repository}:{actions}")]), repository }
@@ -62,6 +70,11 @@ impl Grant {
         let alive = self.expires.is_none_or(|end| Instant::now() < end);
         alive && self.scope.repository == scope.repository && self.scope.scopes.is_superset(&scope.scopes)
     }
+}
+
+/// `repository:NAME` of `repository:NAME:ACTIONS`.
+fn resource(scope: &str) -> &str {
+    scope.rsplit_once(':').map_or(scope, |(resource, _)| resource)
 }
 
 /// The grants of one registry.
@@ -110,10 +123,7 @@ impl Authorizer {
                 token::bearer(token).map(|header| (header, None))
             }
             (Some(Challenge::Bearer { realm, service, scope: wanted }), _) => {
-                let scopes = scope.scopes.iter().map(String::as_str);
-                let wanted = wanted.as_deref().unwrap_or_default().split_ascii_whitespace();
-                let scopes: BTreeSet<&str> = scopes.chain(wanted).collect();
-                let scopes: Vec<&str> = scopes.into_iter().collect();
+                let scopes = scope.with(wanted.as_deref().unwrap_or_default());
                 let realm = safe_realm(asker, &refused, &realm)?;
                 let (header, lifetime) = fetch(asker, &login, realm, service.as_deref(), &scopes)?;
                 Some((header, Some(lifetime)))
