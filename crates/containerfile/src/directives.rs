@@ -1,0 +1,241 @@
+//! Parser directives: the `# key=value` lines at the very top (Dockerfile reference, "Parser directives").
+//!
+//! Only `syntax`, `escape` and `check` are directives; the first line that is none of them ends the block, and
+//! everything after it is an ordinary comment.
+
+use std::collections::BTreeSet;
+
+use crate::{Diagnostic, Source, Span, Spanned};
+
+/// The character that escapes others and continues lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Escape {
+    /// `\`, the default.
+    #[default]
+    Backslash,
+    /// `` ` ``, set by `` # escape=` ``.
+    Backtick,
+}
+
+impl Escape {
+    /// The character itself.
+    pub fn as_char(self) -> char {
+        match self {
+            Self::Backslash => '\\',
+            Self::Backtick => '`',
+        }
+    }
+}
+
+/// The parser directives of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Directives {
+    /// `# syntax=`: the frontend image that BuildKit would run; recorded, never executed.
+    pub syntax: Option<Spanned<String>>,
+    /// `# escape=`.
+    pub escape: Escape,
+    /// `# check=`.
+    pub check: Option<Spanned<CheckOptions>>,
+}
+
+/// Which lint rules speak, and how loudly: the value of `# check=` or of `BUILDKIT_DOCKERFILE_CHECK`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CheckOptions {
+    /// `skip=`: rules that stay silent.
+    pub skip: RuleSet,
+    /// `experimental=`: experimental rules that speak.
+    pub experimental: RuleSet,
+    /// `error=true`: any lint warning fails the build.
+    pub error: bool,
+}
+
+/// A set of lint rules by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleSet {
+    /// Every rule.
+    All,
+    /// The rules named, and no other.
+    Named(BTreeSet<String>),
+}
+
+impl Default for RuleSet {
+    fn default() -> Self {
+        Self::Named(BTreeSet::new())
+    }
+}
+
+impl RuleSet {
+    /// Whether `rule` is in the set.
+    pub fn contains(&self, rule: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.contains(rule),
+        }
+    }
+
+    fn parse(value: &str) -> Self {
+        if value.trim() == "all" {
+            return Self::All;
+        }
+        Self::Named(
+            value.split(',').map(|rule| rule.trim().to_owned()).filter(|rule| !rule.is_empty()).collect(),
+        )
+    }
+}
+
+/// A piece of a `check` value that means nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidCheckOption {
+    /// The piece between two semicolons.
+    pub option: String,
+}
+
+impl std::fmt::Display for InvalidCheckOption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "invalid check option `{}`", self.option)
+    }
+}
+
+impl std::error::Error for InvalidCheckOption {}
+
+impl CheckOptions {
+    /// Parses `skip=A,B;experimental=all;error=true`; every part may be left out.
+    pub fn parse(value: &str) -> Result<Self, InvalidCheckOption> {
+        let mut options = Self::default();
+        for option in value.split(';').map(str::trim).filter(|option| !option.is_empty()) {
+            let invalid = || InvalidCheckOption { option: option.to_owned() };
+            let (key, value) = option.split_once('=').ok_or_else(invalid)?;
+            match key.trim() {
+                "skip" => options.skip = RuleSet::parse(value),
+                "experimental" => options.experimental = RuleSet::parse(value),
+                "error" => options.error = parse_bool(value.trim()).ok_or_else(invalid)?,
+                _ => return Err(invalid()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Go's `strconv.ParseBool`, which every boolean of the language goes through.
+pub(crate) fn parse_bool(value: &str) -> Option<bool> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads the directive block; gives the directives and the offset of the first line after them.
+pub(crate) fn parse(source: &Source) -> Result<(Directives, usize), Diagnostic> {
+    let mut directives = Directives::default();
+    let mut seen = BTreeSet::new();
+    let mut offset = 0;
+    for line in source.text().split_inclusive('\n') {
+        let Some((key, value)) = directive(line, offset) else { break };
+        if !seen.insert(key.value) {
+            let message = format!("only one `{}` parser directive can be used", key.value);
+            return Err(Diagnostic::error(message, key.span).with_hint("remove this line"));
+        }
+        directives.set(key.value, value)?;
+        offset += line.len();
+    }
+    Ok((directives, offset))
+}
+
+impl Directives {
+    fn set(&mut self, key: &str, value: Spanned<String>) -> Result<(), Diagnostic> {
+        match (key, value.value.as_str()) {
+            ("escape", "\\") => self.escape = Escape::Backslash,
+            ("escape", "`") => self.escape = Escape::Backtick,
+            ("escape", other) => {
+                let message = format!("invalid escape character `{other}`");
+                return Err(Diagnostic::error(message, value.span).with_hint("use \\ or `"));
+            }
+            ("check", text) => match CheckOptions::parse(text) {
+                Ok(options) => self.check = Some(Spanned::new(options, value.span)),
+                Err(invalid) => {
+                    return Err(Diagnostic::error(invalid.to_string(), value.span)
+                        .with_hint("write `# check=skip=RuleA,RuleB;error=true`"));
+                }
+            },
+            _ => self.syntax = Some(value),
+        }
+        Ok(())
+    }
+}
+
+/// One line as key and value, if it is a directive. `offset` is where the line starts.
+fn directive(line: &str, offset: usize) -> Option<(Spanned<&'static str>, Spanned<String>)> {
+    let body = line.trim_start().strip_prefix('#')?.trim();
+    let (key, value) = body.split_once('=')?;
+    let (key, value) = (key.trim_end(), value.trim_start());
+    if value.is_empty() {
+        return None;
+    }
+    let name = ["syntax", "escape", "check"].into_iter().find(|name| name.eq_ignore_ascii_case(key))?;
+    let span_of = |part: &str| {
+        // Both are slices of one string, so the difference of their addresses is an offset.
+        let start = offset + (part.as_ptr() as usize - line.as_ptr() as usize);
+        Span::new(start, start + part.len())
+    };
+    Some((Spanned::new(name, span_of(key)), Spanned::new(value.to_owned(), span_of(value))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (Directives, usize) {
+        parse(&Source::new("Containerfile", text)).unwrap()
+    }
+
+    #[test]
+    fn block_ends_at_the_first_line_that_is_no_directive() {
+        for (text, escape, rest) in [
+            ("# escape=`\nFROM a", Escape::Backtick, "FROM a"),
+            ("#ESCAPE = `  \r\nFROM a", Escape::Backtick, "FROM a"),
+            ("  # escape=`\n", Escape::Backtick, ""),
+            ("\n# escape=`\n", Escape::Backslash, "\n# escape=`\n"),
+            ("# a comment\n# escape=`\n", Escape::Backslash, "# a comment\n# escape=`\n"),
+            ("# unknown=x\n# escape=`\n", Escape::Backslash, "# unknown=x\n# escape=`\n"),
+            ("# syntax=docker/dockerfile:1\n# escape=`\nRUN", Escape::Backtick, "RUN"),
+            ("# escape=\nFROM a", Escape::Backslash, "# escape=\nFROM a"),
+        ] {
+            let (directives, offset) = parsed(text);
+            assert_eq!(directives.escape, escape, "{text:?}");
+            assert_eq!(&text[offset..], rest, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn values_keep_their_place() {
+        let text = "# syntax = docker/dockerfile:1 \n";
+        let (directives, _) = parsed(text);
+        let syntax = directives.syntax.unwrap();
+        assert_eq!(syntax.value, "docker/dockerfile:1");
+        assert_eq!(&text[syntax.span.start..syntax.span.end], "docker/dockerfile:1");
+    }
+
+    #[test]
+    fn repeated_or_invalid_directive_is_an_error() {
+        for (text, message) in [
+            ("# escape=\\\n# escape=`\n", "only one `escape` parser directive can be used"),
+            ("# escape=x\n", "invalid escape character `x`"),
+            ("# check=skip\n", "invalid check option `skip`"),
+            ("# check=error=maybe\n", "invalid check option `error=maybe`"),
+        ] {
+            let diagnostic = parse(&Source::new("Containerfile", text)).unwrap_err();
+            assert_eq!(diagnostic.message, message);
+        }
+    }
+
+    #[test]
+    fn check_options_are_parsed() {
+        let (directives, _) = parsed("# check=skip=JSONArgsRecommended, StageNameCasing;error=true\n");
+        let check = directives.check.unwrap().value;
+        assert!(check.error);
+        assert!(check.skip.contains("StageNameCasing"));
+        assert!(!check.skip.contains("UndefinedVar"));
+        assert!(CheckOptions::parse("experimental=all").unwrap().experimental.contains("Anything"));
+    }
+}
