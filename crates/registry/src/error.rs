@@ -386,7 +386,10 @@ impl Failure {
             }
             Self::NotTls => format!("`{host}` does not speak https; allow http with --tls-verify=false"),
             Self::TlsRefused => {
-                format!("`{host}` may want a client certificate: give *.cert and *.key with --cert-dir")
+                format!(
+                    "`{host}` may want a client certificate (*.cert and *.key in --cert-dir), or may not speak \
+                     https (--tls-verify=false allows http)"
+                )
             }
             Self::ConnectionLost => return None,
         };

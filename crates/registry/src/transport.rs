@@ -352,7 +352,7 @@ fn unreachable(call: Call, error: &reqwest::Error) -> Error {
 
 /// rustls and the resolver tell their causes in words only; the tests of this crate hold them to it.
 fn classify(error: &reqwest::Error, cause: &str) -> Failure {
-    const WORDS: [(&str, Failure); 9] = [
+    const WORDS: [(&str, Failure); 10] = [
         ("UnknownIssuer", Failure::UntrustedCertificate),
         ("CaUsedAsEndEntity", Failure::UntrustedCertificate),
         ("certificate not valid for name", Failure::CertificateForOtherName),
@@ -361,6 +361,7 @@ fn classify(error: &reqwest::Error, cause: &str) -> Failure {
         ("Expired", Failure::ExpiredCertificate),
         ("NotValidYet", Failure::ExpiredCertificate),
         ("InvalidContentType", Failure::NotTls),
+        ("tls handshake eof", Failure::TlsRefused),
         ("Temporary failure in name resolution", Failure::NoNameServer),
     ];
     let says = |kind| io_kind(error) == Some(kind);

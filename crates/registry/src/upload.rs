@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use bytes::Bytes;
 use oci::{Descriptor, Digester, Reference};
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
@@ -84,8 +84,7 @@ impl Upload<'_> {
         url.query_pairs_mut().append_pair("mount", &digest).append_pair("from", source);
         let scope = self.scope().and_pull_of(source);
         let answer = self.session.retry(|| {
-            let response =
-                self.session.send(self.reference, &scope, &Request::new(Method::POST, url.clone()))?;
+            let response = self.session.send(self.reference, &scope, &post(url.clone()))?;
             response.expect(&[StatusCode::CREATED, StatusCode::ACCEPTED])
         });
         match answer {
@@ -163,7 +162,7 @@ pub(crate) fn check_access(session: &Session, reference: &Reference) -> Result<(
 
 fn start(session: &Session, reference: &Reference) -> Result<Url, Error> {
     let url = session.url(reference, "blobs/uploads/")?;
-    let response = session.send(reference, &Scope::push(reference), &Request::new(Method::POST, url))?;
+    let response = session.send(reference, &Scope::push(reference), &post(url))?;
     session.location(&response.expect(&[StatusCode::ACCEPTED])?)
 }
 
@@ -176,4 +175,9 @@ fn cancel(session: &Session, reference: &Reference, location: Url) {
     if let Err(error) = answer {
         tracing::debug!(%error, "an upload could not be cancelled");
     }
+}
+
+/// A POST without content, which some proxies want to be told.
+fn post(url: Url) -> Request {
+    Request::new(Method::POST, url).with_header(CONTENT_LENGTH, HeaderValue::from_static("0"))
 }

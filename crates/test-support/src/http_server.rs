@@ -15,6 +15,9 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 /// No test waits longer than this for the other side.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The first byte of a TLS record with a `ClientHello` (RFC 8446, 5.1).
+const TLS_HANDSHAKE: u8 = 22;
+
 /// The request line and the headers.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
@@ -69,11 +72,13 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// Whether the head tells the body's length; else it ends with the connection.
+    pub(crate) tells_length: bool,
 }
 
 impl Response {
     pub(crate) fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self { status, headers: Vec::new(), body: Vec::new(), tells_length: true }
     }
 
     pub(crate) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -125,7 +130,7 @@ impl Exchange {
     /// Answers, but sends only the first `limit` bytes of the body that the head promises.
     pub(crate) fn respond(mut self, response: &Response, limit: usize) -> io::Result<()> {
         let mut headers = response.headers.clone();
-        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length")) {
+        if response.tells_length {
             headers.push(("Content-Length".to_owned(), response.body.len().to_string()));
         }
         let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -217,6 +222,12 @@ fn serve(
         }
     };
     let mut stream = BufReader::new(stream);
+    if stream.fill_buf()?.first() == Some(&TLS_HANDSHAKE) {
+        // What servers of plain http say to a client that begins with TLS.
+        return stream
+            .get_mut()
+            .write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nTLS request to an HTTP server\n");
+    }
     match read_head(&mut stream)? {
         Some(head) => handler(Exchange { head, stream }),
         None => Ok(()),

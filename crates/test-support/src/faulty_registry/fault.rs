@@ -26,6 +26,8 @@ pub enum Fault {
     Corrupt,
     /// Sends this body in place of the right one.
     Replace(Vec<u8>),
+    /// Sends this body in place of the right one, without telling its length.
+    ReplaceWithoutLength(Vec<u8>),
     /// Adds or replaces a header of the answer.
     Header(&'static str, String),
     /// Waits before it answers.

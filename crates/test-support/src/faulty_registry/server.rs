@@ -117,6 +117,9 @@ fn deliver(exchange: Exchange, mut response: Response, fault: Option<Fault>) -> 
             }
         }
         Some(Fault::Replace(body)) => response.body = body,
+        Some(Fault::ReplaceWithoutLength(body)) => {
+            response = Response { body, tells_length: false, ..response }
+        }
         Some(Fault::Header(name, value)) => response = response.with_header(name, value),
         _ => {}
     }

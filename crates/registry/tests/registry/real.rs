@@ -3,62 +3,30 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::path::Path;
-use std::time::Duration;
 
 use oci::{Descriptor, Digest, MediaType, Reference};
-use registry::{
-    Client, Credentials, Error, ExplicitCredentials, Failure, LoginSource, PushedBlob, Retry, Settings,
-    TlsSettings, Verify,
-};
+use registry::{Client, Credentials, Error, Failure, LoginSource, PushedBlob, Settings, TlsSettings, Verify};
 use test_support::{Auth, DockerRegistry, Options, Tls, TokenServer};
 
-fn settings() -> Settings {
-    Settings {
-        retry: Retry { attempts: 1, delay: Duration::from_millis(10) },
-        tls: TlsSettings { verify: Verify::Skipped, ..TlsSettings::default() },
-        ..Settings::default()
-    }
-}
-
-fn logged_in(user: &str, password: &str) -> Settings {
-    let explicit = ExplicitCredentials { registry: None, user: user.into(), password: password.into() };
-    Settings { credentials: Credentials { explicit: Some(explicit), auth_files: Vec::new() }, ..settings() }
-}
+use crate::{layer, logged_in, named, pull, push, settings};
 
 fn reference(registry: &DockerRegistry, name: &str) -> Reference {
-    format!("{}/{name}", registry.host()).parse().unwrap()
-}
-
-fn push(client: &Client, target: &Reference, bytes: &[u8], mount_from: &[&str]) -> Result<PushedBlob, Error> {
-    let descriptor = Descriptor::of(MediaType::OCI_LAYER, bytes);
-    let content = bytes.to_vec();
-    let open = || -> io::Result<Box<dyn Read + Send>> { Ok(Box::new(io::Cursor::new(content.clone()))) };
-    client.push_blob(target, &descriptor, mount_from, &open, &|_| {})
-}
-
-fn pull(client: &Client, source: &Reference, bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    let descriptor = Descriptor::of(MediaType::OCI_LAYER, bytes);
-    client.blob(source, &descriptor).map_err(io::Error::other)?.read_to_end(&mut content)?;
-    Ok(content)
+    named(&registry.host(), name)
 }
 
 /// Pushes an image with one layer and pulls it again.
 fn round_trip(client: &Client, target: &Reference) -> Result<(), Error> {
-    let (config, layer) = (b"{}".as_slice(), vec![7; 300_000]);
+    let (config, tar) = (b"{}".as_slice(), vec![7; 300_000]);
     push(client, target, config, &[])?;
-    push(client, target, &layer, &[])?;
-    let manifest = oci::Manifest::new(
-        Descriptor::of(MediaType::OCI_CONFIG, config),
-        vec![Descriptor::of(MediaType::OCI_LAYER, &layer)],
-    );
+    push(client, target, &tar, &[])?;
+    let manifest = oci::Manifest::new(Descriptor::of(MediaType::OCI_CONFIG, config), vec![layer(&tar)]);
     let bytes = oci::to_json(&manifest);
     let digest = client.push_manifest(target, &MediaType::OCI_MANIFEST.into(), &bytes)?;
     let fetched = client.manifest(target)?;
     assert_eq!((fetched.descriptor.digest, &fetched.bytes), (digest, &bytes));
     assert_eq!(client.manifest(&target.with_digest(digest))?.bytes, bytes);
     assert_eq!(client.head_manifest(target)?, Some(fetched.descriptor));
-    assert_eq!(pull(client, target, &layer).unwrap(), layer);
+    assert_eq!(pull(client, target, &layer(&tar))?, tar);
     Ok(())
 }
 
@@ -90,7 +58,7 @@ fn blobs_the_registry_has_are_not_sent_again() {
     assert_eq!(push(&client, &one, b"layer", &["two"]).unwrap(), PushedBlob::Present);
     assert_eq!(push(&client, &two, b"layer", &["one"]).unwrap(), PushedBlob::Mounted);
     assert_eq!(push(&client, &two, b"other", &["one", "none"]).unwrap(), PushedBlob::Uploaded);
-    assert_eq!(pull(&client, &two, b"other").unwrap(), b"other");
+    assert_eq!(pull(&client, &two, &layer(b"other")).unwrap(), b"other");
 }
 
 #[test]
@@ -101,7 +69,7 @@ fn empty_and_large_blobs_are_exact() {
     let large: Vec<u8> = (0..20_000_000_u32).map(|n| (n >> 8) as u8).collect();
     for bytes in [&[][..], &large] {
         push(&client, &target, bytes, &[]).unwrap();
-        assert!(pull(&client, &target, bytes).unwrap() == bytes);
+        assert!(pull(&client, &target, &layer(bytes)).unwrap() == bytes);
     }
 }
 
@@ -117,7 +85,7 @@ fn progress_ends_at_the_size_of_the_blob() {
     };
     let copy = content.clone();
     let open = || -> io::Result<Box<dyn Read + Send>> { Ok(Box::new(io::Cursor::new(copy.clone()))) };
-    let descriptor = Descriptor::of(MediaType::OCI_LAYER, &content);
+    let descriptor = layer(&content);
     client.push_blob(&reference(&registry, "a"), &descriptor, &[], &open, &progress).unwrap();
     assert_eq!((sent.get(), is_monotonic.get()), (1_000_000, true));
 }
@@ -133,7 +101,7 @@ fn many_threads_share_a_client() {
             scope.spawn(move || {
                 let bytes = vec![n; 500_000];
                 push(client, target, &bytes, &[]).unwrap();
-                assert!(pull(client, target, &bytes).unwrap() == bytes);
+                assert!(pull(client, target, &layer(&bytes)).unwrap() == bytes);
             });
         }
     });
