@@ -15,7 +15,7 @@ use crate::content::Content;
 use crate::error::Context;
 use crate::metadata::{FileKind, Metadata};
 use crate::node::Opened;
-use crate::root::{READ_DIR, Root};
+use crate::root::{READ_FILE, Root};
 use crate::walk::{Entry, Flow, walk};
 use crate::xattr;
 
@@ -72,6 +72,7 @@ impl Search<'_> {
             }
             return Ok(Flow::Skip);
         }
+        self.refuse_features(&entry)?;
         let upper = Opened::read(self.upper, path, entry.metadata)?;
         let changed = match &lower {
             Some(lower) => self.differs(path, &upper, lower)?,
@@ -121,13 +122,24 @@ impl Search<'_> {
         Ok(may_be && self.overlay_xattr(entry.path, "whiteout")?.is_some())
     }
 
+    /// Data that an overlay keeps elsewhere cannot be read from the upper directory.
+    fn refuse_features(&self, entry: &Entry<'_>) -> Result<(), Error> {
+        let name = match entry.metadata.kind {
+            FileKind::File => "metacopy",
+            FileKind::Directory => "redirect",
+            _ => return Ok(()),
+        };
+        match self.overlay_xattr(entry.path, name)? {
+            None => Ok(()),
+            Some(_) => {
+                Err(Error::OverlayFeature { path: entry.path.to_owned(), xattr: self.xattrs.name(name) })
+            }
+        }
+    }
+
     /// An attribute of overlay's own on a file or directory of the upper layer.
     fn overlay_xattr(&self, path: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let file = self
-            .upper
-            .open_exact(path, READ_DIR)
-            .or_else(|_| self.upper.open_exact(path, crate::root::READ_FILE));
-        let file = file.context("open", path)?;
+        let file = self.upper.open_exact(path, READ_FILE).context("open", path)?;
         xattr::read(&file, OsStr::new(&self.xattrs.name(name)), path)
     }
 }

@@ -40,8 +40,8 @@ pub(crate) struct Segment {
     pub(crate) length: u64,
 }
 
-/// Header data of one entry, all extensions and sparse maps included. What tar-core bounds is below it.
-const MAX_HEADER: usize = 2 * 1024 * 1024;
+/// Header data of one entry in bytes: extensions, of which tar-core accepts 1 MiB, and a sparse map.
+const MAX_HEADER: usize = 1536 * 1024;
 
 /// How much an archive may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,10 @@ impl<R: Read> Reader<R> {
 
     /// Reads whole blocks until the header has `size` bytes. Never reads past the block that is needed: what follows
     /// a header is content.
+    ///
+    /// The parser may ask for less than there is, when all it knows is that the end of a line is missing.
     fn fill(&mut self, size: usize) -> Result<(), Error> {
+        let size = size.max(self.header.len() + 1);
         if size > MAX_HEADER {
             return Err(self.malformed(ParseError::InvalidSize(size as u64)));
         }
