@@ -4,9 +4,9 @@
 //! that comes in is checked against the digest and size it was asked for, and every credential stays with the
 //! registry it was found for.
 //!
-//! This crate opens sockets and reads the certificate and credential files that it is told about. It does not know
-//! the store (it yields readers and takes readers), reads no environment, no home and no wall clock, and spawns
-//! nothing. Start reading at [`Client`], then `session`, which every request passes through.
+//! This crate opens sockets and reads the certificate and credential files that it is told about, besides the
+//! system's CAs. It does not know the store (it yields readers and takes readers), reads no environment, no home and
+//! no wall clock, and spawns nothing. Start reading at [`Client`], then `session`, which every request passes through.
 
 mod auth;
 mod blob;

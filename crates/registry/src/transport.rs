@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::endpoint::host_and_port;
 use crate::error::{Call, Error, Failure, Refusal};
+use crate::tls::Trust;
 use crate::{Settings, tls};
 
 /// The most that is read of an error's body.
@@ -65,7 +66,7 @@ pub(crate) struct Transport {
     /// Always there; taken when dropped.
     runtime: Option<Runtime>,
     settings: Settings,
-    clients: Mutex<BTreeMap<(String, bool), reqwest::Client>>,
+    clients: Mutex<BTreeMap<(String, Trust), reqwest::Client>>,
     downloads: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
 }
@@ -184,13 +185,14 @@ impl Transport {
 
     /// The client with the certificates of `registry`; whether they are checked is up to the host of `url`.
     fn client(&self, registry: &str, url: &Url) -> Result<reqwest::Client, Error> {
-        let verified = !self.settings.tls.verify.is_skipped_for(&host_and_port(url));
+        let is_exempt = self.settings.tls.verify.is_skipped_for(&host_and_port(url));
+        let trust = if is_exempt { Trust::Blind } else { Trust::Proven };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (registry.to_owned(), verified);
+        let key = (registry.to_owned(), trust);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = tls::http_client(&self.settings, registry, verified)?;
+        let client = tls::http_client(&self.settings, registry, trust)?;
         clients.insert(key, client.clone());
         Ok(client)
     }

@@ -6,11 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// The names under which tests reach a server.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// A private CA and what it signed, in a temporary directory that goes with the value.
 #[derive(Debug)]
@@ -21,6 +24,39 @@ pub struct Tls {
 impl Tls {
     /// Makes a CA, a server certificate for `localhost`, `127.0.0.1` and `::1`, and a client certificate.
     pub fn generate() -> Self {
+        Self { dir: Self::make(&LOOPBACK, |_| {}) }
+    }
+
+    /// The same with a server certificate for `name` only.
+    pub fn for_name(name: &str) -> Self {
+        Self { dir: Self::make(&[name], |_| {}) }
+    }
+
+    /// The same with a server certificate that ran out in the year 2001.
+    pub fn expired() -> Self {
+        Self { dir: Self::make(&LOOPBACK, |server| server.not_after = date_time_ymd(2001, 1, 1)) }
+    }
+
+    /// A server certificate that signed itself and is marked as a CA, as `openssl req -x509` makes them. It is also
+    /// what stands in for the CA's certificate.
+    pub fn self_signed() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory for certificates");
+        let mut params =
+            CertificateParams::new(LOOPBACK.map(String::from)).expect("subject alternative names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = key();
+        let certificate = params.self_signed(&key).expect("a self-signed certificate");
+        for (file, text) in [
+            ("ca.crt", certificate.pem()),
+            ("server.crt", certificate.pem()),
+            ("server.key", key.serialize_pem()),
+        ] {
+            fs::write(dir.path().join(file), text).expect("writing a certificate file");
+        }
+        Self { dir }
+    }
+
+    fn make(names: &[&str], change: impl Fn(&mut CertificateParams)) -> TempDir {
         let dir = tempfile::tempdir().expect("a temporary directory for certificates");
         let write = |name: &str, text: String| {
             fs::write(dir.path().join(name), text).expect("writing a certificate file");
@@ -32,15 +68,18 @@ impl Tls {
         let ca = CertifiedIssuer::self_signed(authority, key()).expect("a CA certificate");
         write("ca.crt", ca.pem());
 
-        let names = ["localhost", "127.0.0.1", "::1"].map(String::from);
-        for (file, names) in [("server", names.to_vec()), ("client", vec!["client".into()])] {
+        for (file, names) in [("server", names), ("client", &["client"])] {
             let key = key();
-            let params = CertificateParams::new(names).expect("subject alternative names");
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            let mut params = CertificateParams::new(names).expect("subject alternative names");
+            if file == "server" {
+                change(&mut params);
+            }
             let certificate = params.signed_by(&key, &ca).expect("a certificate signed by the CA");
             write(&format!("{file}.crt"), certificate.pem());
             write(&format!("{file}.key"), key.serialize_pem());
         }
-        Self { dir }
+        dir
     }
 
     /// The CA's certificate (PEM).

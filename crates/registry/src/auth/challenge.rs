@@ -81,9 +81,9 @@ fn value(text: &str) -> (String, &str) {
 mod tests {
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
+    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
         let (service, scope) = (service.map(str::to_owned), scope.map(str::to_owned));
-        Some(Challenge::Bearer { realm: realm.to_owned(), service, scope })
+        Challenge::Bearer { realm: realm.to_owned(), service, scope }
     }
 
     #[test]
@@ -93,13 +93,19 @@ mod tests {
             (vec!["basic"], Some(Challenge::Basic)),
             (
                 vec!["Bearer realm=\"https://a/t?x=1,2\",service=\"r.io\",scope=\"repository:a:pull,push\""],
-                bearer("https://a/t?x=1,2", Some("r.io"), Some("repository:a:pull,push")),
+                Some(bearer("https://a/t?x=1,2", Some("r.io"), Some("repository:a:pull,push"))),
             ),
-            (vec!["Basic realm=x", "bearer  Realm = \"https://a/\\\"\""], bearer("https://a/\"", None, None)),
-            (vec!["Basic realm=x, Bearer realm=https://a, service=s"], bearer("https://a", Some("s"), None)),
+            (
+                vec!["Basic realm=x", "bearer  Realm = \"https://a/\\\"\""],
+                Some(bearer("https://a/\"", None, None)),
+            ),
+            (
+                vec!["Basic realm=x, Bearer realm=https://a, service=s"],
+                Some(bearer("https://a", Some("s"), None)),
+            ),
             (vec!["Bearer service=\"no realm\""], None),
             (vec!["Negotiate", "Digest realm=\"x\", nonce=\"Basic\""], None),
-            (vec!["Bearer realm=\"unterminated"], bearer("unterminated", None, None)),
+            (vec!["Bearer realm=\"unterminated"], Some(bearer("unterminated", None, None))),
             (vec!["", "=", ",,=,", "=Basic"], None),
         ] {
             assert_eq!(Challenge::parse(headers.iter().copied()), expected, "{headers:?}");

@@ -367,7 +367,7 @@ fn a_host_without_address_is_told() {
 #[test]
 fn a_manifest_head_without_headers_is_read_instead() {
     let (registry, reference) = registry();
-    registry.fault("HEAD ", 1, Fault::Header("Content-Type", String::new()));
-    let head = client(settings()).head_manifest(&reference);
-    assert!(head.is_err() || head.unwrap() == Some(Descriptor::of(MediaType::OCI_MANIFEST, DOCUMENT)));
+    registry.fault("HEAD ", 1, Fault::Answer { status: 200, headers: Vec::new(), body: String::new() });
+    let head = client(settings()).head_manifest(&reference).unwrap();
+    assert_eq!(head, Some(Descriptor::of(MediaType::OCI_MANIFEST, DOCUMENT)));
 }

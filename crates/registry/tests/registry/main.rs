@@ -32,11 +32,11 @@ fn logged_in(user: &str, password: &str) -> Settings {
 }
 
 fn client(settings: Settings) -> Client {
-    Client::new(settings).unwrap()
+    Client::new(settings).expect("a client")
 }
 
 fn named(host: &str, name: &str) -> Reference {
-    format!("{host}/{name}").parse().unwrap()
+    format!("{host}/{name}").parse().expect("a valid name")
 }
 
 fn layer(bytes: &[u8]) -> Descriptor {

@@ -193,6 +193,49 @@ fn an_unknown_ca_is_refused_with_a_cure() {
 }
 
 #[test]
+fn a_self_signed_certificate_is_trusted_where_it_was_named() {
+    let tls = Tls::self_signed();
+    let registry = DockerRegistry::start(Options { tls: Some(&tls), ..Options::default() });
+    let target = reference(&registry, "a");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(tls.ca_file(), dir.path().join("ca.crt")).unwrap();
+    let named = TlsSettings { cert_dir: Some(dir.path().to_owned()), ..TlsSettings::default() };
+    Client::new(Settings { tls: named, ..settings() }).unwrap().check_push_access(&target).unwrap();
+
+    let client = Client::new(Settings { tls: TlsSettings::default(), ..settings() }).unwrap();
+    let error = client.check_push_access(&target).unwrap_err();
+    assert!(error.hint().unwrap().contains("--cert-dir"), "{error:?}");
+}
+
+#[test]
+fn certificates_are_checked_for_name_and_time() {
+    for (tls, expected) in [
+        (Tls::for_name("elsewhere.example"), Failure::CertificateForOtherName),
+        (Tls::expired(), Failure::ExpiredCertificate),
+    ] {
+        let registry = DockerRegistry::start(Options { tls: Some(&tls), ..Options::default() });
+        let trusting = TlsSettings { ca_file: Some(tls.ca_file()), ..TlsSettings::default() };
+        let client = Client::new(Settings { tls: trusting, ..settings() }).unwrap();
+        let error = client.manifest(&reference(&registry, "a")).unwrap_err();
+        assert!(matches!(error, Error::Unreachable { failure, .. } if failure == expected), "{error:?}");
+    }
+}
+
+#[test]
+fn unusable_certificate_files_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let reference = named("localhost:1", "a");
+    for (file, text) in [("a.crt", "nonsense"), ("a.key", "x"), ("a.cert", "x")] {
+        let path = dir.path().join(file);
+        std::fs::write(&path, text).unwrap();
+        let tls = TlsSettings { cert_dir: Some(dir.path().to_owned()), ..TlsSettings::default() };
+        let error = Client::new(Settings { tls, ..settings() }).unwrap().manifest(&reference).unwrap_err();
+        assert!(matches!(&error, Error::Certificates { path: named, .. } if *named == path), "{error:?}");
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
 fn client_certificates_are_shown_where_they_are_wanted() {
     let tls = Tls::generate();
     let options = Options { tls: Some(&tls), client_certificates: true, ..Options::default() };
