@@ -66,9 +66,14 @@ struct Grant {
 }
 
 impl Grant {
+    fn is_alive(&self) -> bool {
+        self.expires.is_none_or(|end| Instant::now() < end)
+    }
+
     fn covers(&self, scope: &Scope) -> bool {
-        let alive = self.expires.is_none_or(|end| Instant::now() < end);
-        alive && self.scope.repository == scope.repository && self.scope.scopes.is_superset(&scope.scopes)
+        self.is_alive()
+            && self.scope.repository == scope.repository
+            && self.scope.scopes.is_superset(&scope.scopes)
     }
 }
 
@@ -107,7 +112,7 @@ impl Authorizer {
         rejected: Option<&HeaderValue>,
     ) -> Result<HeaderValue, Error> {
         let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
-        grants.retain(|grant| Some(&grant.header) != rejected);
+        grants.retain(|grant| grant.is_alive() && Some(&grant.header) != rejected);
         if let Some(grant) = grants.iter().find(|grant| grant.covers(scope)) {
             return Ok(grant.header.clone());
         }

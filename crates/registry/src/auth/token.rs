@@ -19,8 +19,11 @@ use crate::transport::{Request, Response};
 /// Tokens are a few KiB.
 const ANSWER_LIMIT: u64 = 1 << 20;
 
-/// The lifetime of a token that tells none.
+/// The lifetime of a token that tells none, in seconds.
 const DEFAULT_LIFETIME: u64 = 60;
+
+/// Nobody pushes for longer than a day, in seconds.
+const LONGEST_LIFETIME: u64 = 24 * 60 * 60;
 
 /// Who we are to a server that asks for a client (RFC 6749).
 const CLIENT_ID: &str = "builder";
@@ -64,7 +67,9 @@ struct Answer {
     token: String,
     #[serde(default)]
     access_token: String,
-    expires_in: Option<u64>,
+    /// Seconds, as a number; whatever else stands there counts as nothing.
+    #[serde(default)]
+    expires_in: serde_json::Value,
 }
 
 /// The header that an answer grants, and for how long.
@@ -75,6 +80,6 @@ pub(super) fn read(response: Response) -> Result<(HeaderValue, Duration), Error>
     };
     let token = if answer.token.is_empty() { answer.access_token } else { answer.token };
     let header = Some(token).filter(|token| !token.is_empty()).and_then(|token| bearer(&token));
-    let lifetime = Duration::from_secs(answer.expires_in.unwrap_or(DEFAULT_LIFETIME));
-    Ok((header.ok_or(no_token)?, lifetime))
+    let lifetime = answer.expires_in.as_u64().unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
+    Ok((header.ok_or(no_token)?, Duration::from_secs(lifetime)))
 }

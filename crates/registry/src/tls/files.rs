@@ -132,3 +132,19 @@ fn sorted_files(dir: &Path) -> Result<Vec<PathBuf>, Error> {
 fn unusable(path: &Path, cause: &(impl ToString + ?Sized)) -> Error {
     Error::Certificates { path: path.to_owned(), cause: cause.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::RootCertStore;
+
+    use super::*;
+
+    #[test]
+    fn built_in_and_system_roots_are_usable() {
+        let (_, ignored) = RootCertStore::empty()
+            .add_parsable_certificates(webpki_root_certs::TLS_SERVER_ROOT_CERTS.to_vec());
+        assert_eq!(ignored, 0);
+        let (added, _) = RootCertStore::empty().add_parsable_certificates(system_roots());
+        assert!(added > 50, "{added}");
+    }
+}

@@ -6,8 +6,8 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use oci::{Descriptor, Digest, MediaType, Reference};
-use registry::{Error, Failure, LoginSource, PushedBlob, Retry, Settings, Timeouts, TlsSettings};
-use test_support::{Challenge, Fault, FaultyRegistry};
+use registry::{Error, Failure, LoginSource, Proxies, PushedBlob, Retry, Settings, Timeouts, TlsSettings};
+use test_support::{Challenge, Fault, FaultyRegistry, Recorded};
 
 use crate::{client, layer, logged_in, named, pull, push, settings};
 
@@ -234,7 +234,7 @@ fn push_access_that_is_denied_is_told_before_anything_is_sent() {
     registry.fault("POST ", 9, Fault::status(403, "DENIED"));
     let error = client(settings()).check_push_access(&named(&registry.host(), "app")).unwrap_err();
     assert!(error.to_string().ends_with("403 DENIED: planned"), "{error}");
-    assert!(error.hint().unwrap().contains("no right for this"));
+    assert!(error.hint().unwrap().contains("may not push to"));
 }
 
 #[test]
@@ -296,6 +296,33 @@ fn a_token_is_not_used_beyond_its_lifetime() {
     client.manifest(&reference).unwrap();
     client.manifest(&reference).unwrap();
     assert_eq!(registry.count("GET /token"), 2);
+}
+
+#[test]
+fn a_token_for_all_eternity_is_taken() {
+    let (registry, reference) = registry();
+    let realm = format!("http://{}/token", registry.host());
+    registry.demand(Challenge::Bearer { realm, expires_in: u64::MAX });
+    client(settings()).manifest(&reference).unwrap();
+}
+
+#[test]
+fn proxies_are_used_but_for_the_hosts_that_are_exempt() {
+    let proxy = FaultyRegistry::start();
+    let url = Some(format!("http://me:secret@{}", proxy.host()));
+    let proxies = Proxies { http: url.clone(), https: url, no_proxy: Some("direct.invalid".into()) };
+    let settings = Settings { proxies, retry: Retry { attempts: 0, delay: Duration::ZERO }, ..settings() };
+    let client = client(settings.clone());
+    let error = client.manifest(&named("far.invalid:5000", "a")).unwrap_err();
+    client.manifest(&named("direct.invalid", "a")).unwrap_err();
+    let (registry, reference) = registry();
+    client.manifest(&reference).unwrap();
+
+    let lines: Vec<_> = proxy.requests().iter().map(Recorded::line).collect();
+    assert_eq!(lines[0], "CONNECT far.invalid:5000");
+    assert!(lines.iter().all(|line| line.contains("far.invalid")), "{lines:?}");
+    assert!(registry.count(MANIFEST) == 1);
+    assert!(!format!("{error} {error:?} {settings:?}").contains("secret"));
 }
 
 #[test]

@@ -3,30 +3,30 @@
 //! The only module that knows the runtime. It follows nothing, retries nothing and knows no credentials: what is to
 //! be sent is decided in `session`. No wait is unbounded.
 
+mod response;
+mod unreachable;
+
 use std::collections::BTreeMap;
-use std::error::Error as StdError;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::poll_fn;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Body, Method, StatusCode};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Body, Method};
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use url::Url;
 
 use crate::endpoint::host_and_port;
-use crate::error::{Call, Error, Failure, Refusal};
+use crate::error::Call;
 use crate::tls::Trust;
-use crate::{Settings, tls};
+use crate::{Error, Settings, tls};
+use unreachable::{silence, unreachable};
 
-/// The most that is read of an error's body.
-const REFUSAL_LIMIT: u64 = 64 << 10;
-
-/// The longest pause that a server may ask for.
-const RETRY_AFTER_LIMIT: Duration = Duration::from_mins(1);
+pub(crate) use response::Response;
+pub(crate) use unreachable::innermost;
 
 /// A request without its credentials.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Request {
         Self { method, url, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
-    pub(crate) fn with_header(mut self, name: reqwest::header::HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
@@ -206,7 +206,7 @@ impl Transport {
         match answer {
             Ok(Ok(inner)) => {
                 tracing::debug!(%call, status = inner.status().as_u16(), "answer");
-                Ok(Response { transport: Arc::clone(self), inner, call, url: request.url.clone() })
+                Ok(Response::new(Arc::clone(self), inner, request))
             }
             Ok(Err(cause)) => Err(unreachable(call, &cause)),
             Err(limit) => Err(silence(call, limit)),
@@ -240,153 +240,4 @@ impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// An answer whose body has not been read.
-#[derive(Debug)]
-pub(crate) struct Response {
-    transport: Arc<Transport>,
-    inner: reqwest::Response,
-    call: Call,
-    url: Url,
-}
-
-impl Response {
-    pub(crate) fn status(&self) -> StatusCode {
-        self.inner.status()
-    }
-
-    pub(crate) fn call(&self) -> &Call {
-        &self.call
-    }
-
-    /// The URL that was asked.
-    pub(crate) fn url(&self) -> &Url {
-        &self.url
-    }
-
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        self.inner.headers()
-    }
-
-    /// A header's value, if it is there and readable.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers().get(name)?.to_str().ok()
-    }
-
-    /// The media type of the body, without parameters.
-    pub(crate) fn content_type(&self) -> Option<&str> {
-        self.header(CONTENT_TYPE.as_str())?.split(';').next().map(str::trim)
-    }
-
-    /// The length of the body, if the server tells it.
-    pub(crate) fn content_length(&self) -> Option<u64> {
-        self.header(CONTENT_LENGTH.as_str())?.parse().ok()
-    }
-
-    /// The next piece of the body, `None` at its end.
-    pub(crate) fn piece(&mut self) -> Result<Option<Bytes>, Error> {
-        let idle = self.transport.settings.timeouts.idle;
-        let next = self.inner.chunk();
-        let next = self.transport.runtime().block_on(async { tokio::time::timeout(idle, next).await });
-        match next {
-            Ok(piece) => piece.map_err(|cause| unreachable(self.call.clone(), &cause)),
-            Err(_) => Err(silence(self.call.clone(), idle)),
-        }
-    }
-
-    /// The whole body, which may have up to `limit` bytes.
-    pub(crate) fn body(mut self, limit: u64) -> Result<Vec<u8>, Error> {
-        let mut body = Vec::new();
-        while let Some(piece) = self.piece()? {
-            if (body.len() + piece.len()) as u64 > limit {
-                return Err(Error::TooLarge { call: self.call, limit });
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(body)
-    }
-
-    /// What an error status says; a body that cannot be read says nothing.
-    pub(crate) fn refusal(self) -> Refusal {
-        let status = self.status().as_u16();
-        let seconds = self.header(RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok());
-        let retry_after = seconds.map(Duration::from_secs).map(|pause| pause.min(RETRY_AFTER_LIMIT));
-        Refusal::parse(status, retry_after, &self.body(REFUSAL_LIMIT).unwrap_or_default())
-    }
-
-    /// Passes the statuses in `expected` on and makes an error of all others.
-    pub(crate) fn expect(self, expected: &[StatusCode]) -> Result<Self, Error> {
-        if expected.contains(&self.status()) {
-            return Ok(self);
-        }
-        if !self.status().is_client_error() && !self.status().is_server_error() {
-            return Err(self.invalid("the status is none that the specification allows"));
-        }
-        let call = self.call.clone();
-        Err(Error::Refused { call, refusal: Box::new(self.refusal()) })
-    }
-
-    /// The error that this answer breaks the rules.
-    pub(crate) fn invalid(&self, problem: &'static str) -> Error {
-        Error::InvalidAnswer { call: self.call.clone(), problem }
-    }
-}
-
-/// The cause at the end of the chain, which is the one that says something.
-pub(crate) fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error
-}
-
-fn silence(call: Call, limit: Duration) -> Error {
-    let cause = format!("nothing came for {} seconds", limit.as_secs_f32());
-    Error::Unreachable { call, failure: Failure::TimedOut, cause }
-}
-
-fn unreachable(call: Call, error: &reqwest::Error) -> Error {
-    let cause = innermost(error).to_string();
-    Error::Unreachable { call, failure: classify(error, &cause), cause }
-}
-
-/// rustls and the resolver tell their causes in words only; the tests of this crate hold them to it.
-fn classify(error: &reqwest::Error, cause: &str) -> Failure {
-    const WORDS: [(&str, Failure); 10] = [
-        ("UnknownIssuer", Failure::UntrustedCertificate),
-        ("CaUsedAsEndEntity", Failure::UntrustedCertificate),
-        ("certificate not valid for name", Failure::CertificateForOtherName),
-        ("NotValidForName", Failure::CertificateForOtherName),
-        ("certificate expired", Failure::ExpiredCertificate),
-        ("Expired", Failure::ExpiredCertificate),
-        ("NotValidYet", Failure::ExpiredCertificate),
-        ("InvalidContentType", Failure::NotTls),
-        ("tls handshake eof", Failure::TlsRefused),
-        ("Temporary failure in name resolution", Failure::NoNameServer),
-    ];
-    let says = |kind| io_kind(error) == Some(kind);
-    if let Some((_, failure)) = WORDS.iter().find(|(words, _)| cause.contains(words)) {
-        return *failure;
-    }
-    match () {
-        () if error.is_timeout() => Failure::TimedOut,
-        () if error.is_dns() => Failure::UnknownHost,
-        () if says(io::ErrorKind::ConnectionRefused) => Failure::ConnectionRefused,
-        () if says(io::ErrorKind::InvalidData) => Failure::TlsRefused,
-        () if error.is_connect() && !says(io::ErrorKind::ConnectionReset) => Failure::ConnectionRefused,
-        () => Failure::ConnectionLost,
-    }
-}
-
-/// The kind of the innermost I/O error.
-fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
-    let mut found = None;
-    let mut next = error.source();
-    while let Some(source) = next {
-        found = source.downcast_ref::<io::Error>().map(io::Error::kind).or(found);
-        next = source.source();
-    }
-    found
 }
