@@ -38,15 +38,16 @@ pub struct Copier<'a> {
     from: &'a Root,
     to: &'a Root,
     options: CopyOptions,
-    /// The first copy of each source file with several names.
+    /// The first copy of each source file with several names, and the way back from it.
     links: HashMap<Inode, PathBuf>,
+    linked: HashMap<PathBuf, Inode>,
     dirs: Deferred,
 }
 
 impl<'a> Copier<'a> {
     /// A copier from `from` to `to`, which may be the same root.
     pub fn new(from: &'a Root, to: &'a Root, options: CopyOptions) -> Self {
-        Self { from, to, options, links: HashMap::new(), dirs: Deferred::default() }
+        Self { from, to, options, links: HashMap::new(), linked: HashMap::new(), dirs: Deferred::default() }
     }
 
     /// Copies the entry `source` itself (a directory without what is in it) to `destination`.
@@ -63,15 +64,22 @@ impl<'a> Copier<'a> {
             _ => Opened::read(self.from, source, &metadata)?,
         };
         self.options.apply(&mut node);
+        if metadata.is_hard_linked() && self.link(&metadata, destination)? {
+            return Ok(());
+        }
         match file {
-            _ if metadata.is_hard_linked() && self.link(&metadata, destination)? => Ok(()),
             Some(file) => {
                 let copy = self.create_file(destination)?;
                 Content { file: &file, metadata: &metadata, path: source }.clone_to(&copy, destination)?;
-                node.attributes.apply(&copy, destination)
+                node.attributes.apply(&copy, destination)?;
             }
-            None => self.create(destination, &node),
+            None => self.create(destination, &node)?,
         }
+        if metadata.is_hard_linked() {
+            self.links.insert(metadata.inode, destination.to_owned());
+            self.linked.insert(destination.to_owned(), metadata.inode);
+        }
+        Ok(())
     }
 
     /// Makes the regular file `destination` from `content`, with `attributes` as they are.
@@ -95,14 +103,11 @@ impl<'a> Copier<'a> {
 
     /// Links `destination` to the first copy of the same file; `false` when this is the first.
     fn link(&mut self, source: &Metadata, destination: &Path) -> Result<bool, Error> {
-        let Some(first) = self.links.get(&source.inode) else {
-            self.links.insert(source.inode, destination.to_owned());
-            return Ok(false);
-        };
+        let Some(first) = self.links.get(&source.inode).cloned() else { return Ok(false) };
         if first == destination {
             return Ok(true);
         }
-        let first_dir = self.to.open_parent(first).context("link", first)?;
+        let first_dir = self.to.open_parent(&first).context("link", &first)?;
         let first_name = first.file_name().unwrap_or_default();
         self.replace(destination, FileKind::File, |dir, name| {
             linkat(&first_dir, first_name, dir, name, AtFlags::empty())
@@ -143,7 +148,7 @@ impl<'a> Copier<'a> {
 
     /// Makes an entry with `make`, after removing what is there, which may be anything but a directory.
     fn replace<T>(
-        &self,
+        &mut self,
         destination: &Path,
         kind: FileKind,
         make: impl Fn(BorrowedFd<'_>, &OsStr) -> rustix::io::Result<T>,
@@ -153,6 +158,10 @@ impl<'a> Copier<'a> {
         match make(dir.as_fd(), name) {
             Err(Errno::EXIST) => {}
             answer => return answer.context("make", destination),
+        }
+        // What is removed is no longer the first copy of anything.
+        if let Some(inode) = self.linked.remove(destination) {
+            self.links.remove(&inode);
         }
         match unlinkat(&dir, name, AtFlags::empty()) {
             Ok(()) => make(dir.as_fd(), name).context("make", destination),

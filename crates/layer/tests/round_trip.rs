@@ -1,5 +1,7 @@
 //! Trees into layers and back, and into the hands of other readers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod tree;
 
 use std::fs;
@@ -182,9 +184,9 @@ fn times_are_kept_clamped_or_forced() {
         let text = tree::describe(read(&bytes).path());
         text.lines().map(|line| line.split("mtime=").nth(1).unwrap()[..5].to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(times(Timestamps::Keep), ["10.00", "30.00"].map(|t| t.to_owned()));
-    assert_eq!(times(Timestamps::Clamp(20)), ["10.00", "20.00"].map(|t| t.to_owned()));
-    assert_eq!(times(Timestamps::Force(40)), ["40.00", "40.00"].map(|t| t.to_owned()));
+    assert_eq!(times(Timestamps::Keep), ["10.00", "30.00"].map(str::to_owned));
+    assert_eq!(times(Timestamps::Clamp(20)), ["10.00", "20.00"].map(str::to_owned));
+    assert_eq!(times(Timestamps::Force(40)), ["40.00", "40.00"].map(str::to_owned));
 }
 
 /// Bytes that compress a little, the same everywhere.
@@ -238,11 +240,11 @@ fn gzip_is_one_member_at_every_length() {
         let (plain, _) = write(dir.path(), &PLAIN);
         let (bytes, _) = write(dir.path(), &with(Compression::Gzip(6)));
         // `GzDecoder` reads one member and no more.
-        let mut decoder = flate2::bufread::GzDecoder::new(&bytes[..]);
+        let mut gzip = flate2::bufread::GzDecoder::new(&bytes[..]);
         let mut decoded = Vec::new();
-        decoder.read_to_end(&mut decoded).unwrap();
+        gzip.read_to_end(&mut decoded).unwrap();
         assert!(decoded == plain, "{length}");
-        assert!(decoder.into_inner().is_empty());
+        assert!(gzip.into_inner().is_empty());
     }
 }
 
@@ -373,4 +375,38 @@ fn several_gzip_members_are_read_as_one() {
     };
     let bytes = [member(&tar[..600]), member(&tar[600..])].concat();
     assert_eq!(tree::describe(read(&bytes).path()).lines().count(), 1);
+}
+
+/// Changes a file as soon as its first bytes arrive.
+struct Meddler<'a> {
+    file: &'a Path,
+    length: u64,
+    seen: usize,
+}
+
+impl Write for Meddler<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.seen += bytes.len();
+        if self.seen > 100_000 {
+            fs::OpenOptions::new().write(true).open(self.file)?.set_len(self.length)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_or_grows_meanwhile_is_an_error_that_names_it() {
+    for length in [0, 200_000, 5_000_000] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("busy");
+        fs::write(&file, noise(1 << 20)).unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let changes = Changeset::everything(&root).unwrap();
+        let result = pack(&root, &changes, &PLAIN, Meddler { file: &file, length, seen: 0 });
+        assert!(matches!(result, Err(Error::Changed { path }) if path == Path::new("busy")), "{length}");
+    }
 }

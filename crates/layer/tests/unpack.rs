@@ -1,5 +1,7 @@
 //! Archives into trees: layers with whiteouts, every dialect of tar, and archives that mean harm.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod archive;
 mod tree;
 
@@ -353,7 +355,7 @@ fn long_names_of_both_kinds_are_read() {
 #[test]
 fn sparse_files_are_put_together() {
     let place = Place::new();
-    let version_1 = Archive::new()
+    let pax_one = Archive::new()
         .pax(&[
             ("GNU.sparse.major", b"1"),
             ("GNU.sparse.minor", b"0"),
@@ -363,14 +365,14 @@ fn sparse_files_are_put_together() {
         .header(b'0', "GNUSparseFile.1/one", "", 512 + 5, |_| ())
         .raw(b"2\n0\n2\n1000000\n3\n")
         .raw(b"abcde");
-    let version_01 = version_1
+    let pax_both = pax_one
         .pax(&[
             ("GNU.sparse.map", b"0,2,1000000,3"),
             ("GNU.sparse.size", b"1000003"),
             ("GNU.sparse.name", b"01"),
         ])
         .entry(b'0', "GNUSparseFile.1/01", "", b"abcde");
-    let old = version_01
+    let old = pax_both
         .header(b'S', "old", "", 5, |header| {
             header[257..265].copy_from_slice(b"ustar  \0");
             for (at, value) in [(386, 0), (398, 2), (410, 1_000_000), (422, 3)] {

@@ -4,11 +4,12 @@
 //! the judge where they leave room: it is what most readers of our layers are built on, and a layer must never mean
 //! one thing to us and another to them.
 
+mod limits;
 mod pax;
 mod reader;
 mod writer;
 
-pub use reader::Limits;
+pub use limits::Limits;
 pub(crate) use reader::{Entry, Kind, Reader, Segment, is_header};
 pub(crate) use writer::Writer;
 

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use tar_core::parse::{ParseError, ParseEvent, ParsedEntry, Parser};
 use tar_core::{EntryType, HEADER_SIZE, Header};
 
+use super::limits::{Limits, Metered};
 use super::{BLOCK, pax};
 use crate::Error;
 use crate::metadata::{Device, FileKind, Timestamp};
@@ -42,22 +43,6 @@ pub(crate) struct Segment {
 
 /// Header data of one entry in bytes: extensions, of which tar-core accepts 1 MiB, and a sparse map.
 const MAX_HEADER: usize = 1536 * 1024;
-
-/// How much an archive may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// The number of entries, extension headers apart.
-    pub entries: u64,
-    /// The size of the uncompressed archive in bytes.
-    pub bytes: u64,
-}
-
-/// Four million entries in a quarter of a tebibyte: several times what the largest images in use hold.
-impl Default for Limits {
-    fn default() -> Self {
-        Self { entries: 4_000_000, bytes: 256 * 1024 * 1024 * 1024 }
-    }
-}
 
 /// Reads the entries of an archive one after the other, and the content of each in between.
 #[derive(Debug)]
@@ -120,7 +105,7 @@ impl<R: Read> Reader<R> {
 
     /// The error behind a failed read of content.
     pub(crate) fn read_failed(&self, source: io::Error) -> Error {
-        if self.input.exceeded {
+        if self.input.is_exceeded() {
             return Error::TooManyBytes { limit: self.limits.bytes };
         }
         Error::ReadArchive { source }
@@ -375,26 +360,4 @@ fn truncated() -> Error {
 
 fn unexpected_end() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends in the middle of an entry")
-}
-
-/// A reader that fails when there is more than it may give.
-#[derive(Debug)]
-struct Metered<R> {
-    inner: R,
-    left: u64,
-    exceeded: bool,
-}
-
-impl<R: Read> Read for Metered<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let allowed = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        if allowed == 0 && !buffer.is_empty() {
-            let more = self.inner.read(&mut [0])?;
-            self.exceeded = more > 0;
-            return if self.exceeded { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(0) };
-        }
-        let read = self.inner.read(&mut buffer[..allowed])?;
-        self.left -= read as u64;
-        Ok(read)
-    }
 }
