@@ -9,6 +9,8 @@ use crate::Span;
 pub struct Source {
     name: String,
     text: String,
+    /// Offset of the first byte of each line.
+    line_starts: Vec<usize>,
     lossy: bool,
 }
 
@@ -28,7 +30,9 @@ impl Source {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        Self { name: name.into(), text, lossy: false }
+        let line_starts =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(newline, _)| newline + 1)).collect();
+        Self { name: name.into(), text, line_starts, lossy: false }
     }
 
     /// Takes bytes as they were read. A byte order mark at their start is dropped.
@@ -63,12 +67,10 @@ impl Source {
 
     /// Line and column of a byte offset; an offset past the end counts as the end.
     pub fn position(&self, offset: usize) -> Position {
-        let before = &self.text[..self.text.floor_char_boundary(offset)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Position {
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        let offset = self.text.floor_char_boundary(offset);
+        let line = self.line_starts.partition_point(|start| *start <= offset);
+        let start = self.line_starts[line - 1];
+        Position { line, column: self.text[start..offset].chars().count() + 1 }
     }
 }
 

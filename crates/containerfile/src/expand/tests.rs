@@ -1,6 +1,8 @@
 //! Tables of words and their values; the cases follow the Dockerfile reference and POSIX sh.
 
+use super::substitution::MAX_ADDED;
 use super::*;
+use crate::Span;
 
 fn scope(name: &str) -> Option<String> {
     let value = match name {

@@ -1,5 +1,7 @@
 //! `ENV` and `LABEL` (name and value) and `ARG` (name and perhaps a default).
 
+use std::collections::BTreeMap;
+
 use super::Request;
 use crate::fragment::Fragment;
 use crate::words::split_quoted;
@@ -73,10 +75,11 @@ pub(super) fn parse_arg(mut request: Request<'_>) -> Result<Vec<ArgDeclaration>,
     if words.is_empty() {
         return Err(request.error("ARG needs at least one argument").with_hint("write `ARG name`"));
     }
-    words.into_iter().map(|word| declaration(word, request.comments)).collect()
+    let descriptions = descriptions(request.comments);
+    words.into_iter().map(|word| declaration(word, &descriptions)).collect()
 }
 
-fn declaration(word: Fragment<'_>, comments: &[Spanned<String>]) -> Result<ArgDeclaration, Diagnostic> {
+fn declaration(word: Fragment<'_>, descriptions: &Descriptions<'_>) -> Result<ArgDeclaration, Diagnostic> {
     let (name, default) = match word.split_once('=') {
         Some((name, default)) => (name, Some(default.into())),
         None => (word, None),
@@ -84,14 +87,15 @@ fn declaration(word: Fragment<'_>, comments: &[Spanned<String>]) -> Result<ArgDe
     if name.is_empty() {
         return Err(Diagnostic::error("ARG needs a name before `=`", word.span()));
     }
-    let description = describe(name.as_str(), comments);
+    let description = descriptions.get(name.as_str()).map(|text| (*text).to_owned());
     Ok(ArgDeclaration { name: name.into(), default, description, span: word.span() })
 }
 
-/// What the comments above a definition say of it: `# <name> <description>`.
-pub(crate) fn describe(name: &str, comments: &[Spanned<String>]) -> Option<String> {
-    comments
-        .iter()
-        .find_map(|comment| comment.value.strip_prefix(name)?.strip_prefix(' '))
-        .map(|description| description.trim_start().to_owned())
+/// What each name is said to be.
+type Descriptions<'a> = BTreeMap<&'a str, &'a str>;
+
+/// What the comments above a definition say: `# <name> <description>`; the first one for a name counts.
+pub(super) fn descriptions(comments: &[Spanned<String>]) -> Descriptions<'_> {
+    let said = comments.iter().filter_map(|comment| comment.value.split_once(' '));
+    said.rev().map(|(name, description)| (name, description.trim_start())).collect()
 }

@@ -126,7 +126,8 @@ fn operands(mut request: Request<'_>) -> Result<Operands, Diagnostic> {
     let words = request.arguments.split_words();
     let in_heredoc = |word: &Fragment<'_>| {
         let at = word.range().start;
-        request.heredocs.iter().any(|(operator, _)| operator.contains(&at))
+        let next = request.heredocs.partition_point(|(operator, _)| operator.end <= at);
+        request.heredocs.get(next).is_some_and(|(operator, _)| operator.contains(&at))
     };
     let Some((destination, sources)) = words.split_last().filter(|(_, sources)| !sources.is_empty()) else {
         return Err(too_few(&request));

@@ -1,6 +1,7 @@
 //! `FROM`: opens a stage.
 
-use super::{Request, describe};
+use super::Request;
+use super::assignment::descriptions;
 use crate::flags::Kind::{List, Value};
 use crate::fragment::Fragment;
 use crate::{Diagnostic, From, Spanned, Stage};
@@ -19,7 +20,9 @@ pub(crate) fn parse(mut request: Request<'_>) -> Result<Stage, Diagnostic> {
     };
     let span = request.line.span();
     let stage_name = name.map(|(_, name)| stage_name(name)).transpose()?;
-    let description = stage_name.as_ref().and_then(|name| describe(&name.value, request.comments));
+    let description = stage_name.as_ref().and_then(|name| {
+        descriptions(request.comments).get(name.value.as_str()).map(|text| (*text).to_owned())
+    });
     Ok(Stage {
         from: From {
             image: image.into(),

@@ -11,6 +11,7 @@ mod from;
 mod healthcheck;
 mod keyword;
 mod mount;
+mod mount_resolve;
 mod mount_spec;
 mod request;
 mod run;
@@ -25,7 +26,6 @@ pub use mount_spec::{
 };
 pub use run::{Device, Invocation, Network, Run, Security};
 
-pub(crate) use assignment::describe;
 pub(crate) use from::parse as parse_from;
 pub(crate) use keyword::Keyword;
 pub(crate) use request::Request;
@@ -196,3 +196,6 @@ fn onbuild_text<'a>(line: Fragment<'_>, heredocs: impl Iterator<Item = &'a Hered
     }
     text
 }
+
+#[cfg(test)]
+mod mount_tests;

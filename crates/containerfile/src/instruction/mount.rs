@@ -1,7 +1,7 @@
 //! `RUN --mount=`: the options as they are written. What they mean together, [`Mount::resolve`] says once
 //! variables have values.
 
-use super::{MountSpec, csv, mount_spec};
+use super::{MountSpec, csv, mount_resolve};
 use crate::{Diagnostic, Escape, Span, Word, suggest};
 
 /// A mount of one RUN.
@@ -17,6 +17,8 @@ pub struct Mount {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountOption {
     pub(super) key: Key,
+    /// The key as written.
+    pub name: String,
     /// The value before expansion, if there is a `=`.
     pub value: Option<Word>,
     /// Key and value.
@@ -98,13 +100,6 @@ const KEYS: [(&str, Key); 41] = [
     ("consistency", Key::WithoutEffect),
 ];
 
-impl Key {
-    /// The usual spelling.
-    pub(super) fn as_str(self) -> &'static str {
-        KEYS.iter().find(|(_, key)| *key == self).map_or("", |(spelling, _)| spelling)
-    }
-}
-
 impl Mount {
     /// Parses the value of `--mount=`. Where it holds no variable, its meaning is checked as well.
     pub(super) fn parse(
@@ -114,7 +109,7 @@ impl Mount {
     ) -> Result<Self, Diagnostic> {
         let options = csv::fields(value)?.iter().map(option).collect::<Result<Vec<_>, _>>()?;
         for option in options.iter().filter(|option| option.key == Key::WithoutEffect) {
-            let message = format!("mount option `{}` has no effect", option.key.as_str());
+            let message = format!("mount option `{}` has no effect", option.name);
             warnings.push(
                 Diagnostic::warning("MountOptionWithoutEffect", message, option.span)
                     .with_note("no SELinux labels are written, and every mount is consistent"),
@@ -139,7 +134,7 @@ impl Mount {
         &self,
         expand: &mut dyn FnMut(&Word) -> Result<String, Diagnostic>,
     ) -> Result<MountSpec, Diagnostic> {
-        mount_spec::resolve(self, expand)
+        mount_resolve::resolve(self, expand)
     }
 
     pub(super) fn last(&self, key: Key) -> Option<&Word> {
@@ -163,5 +158,5 @@ fn option(field: &Word) -> Result<MountOption, Diagnostic> {
         let candidates = KEYS.iter().map(|(known, _)| *known).filter(|known| known.len() > 1);
         return Err(diagnostic.with_suggestion(suggest::closest(&lower, candidates)));
     };
-    Ok(MountOption { key: *key, value, span })
+    Ok(MountOption { key: *key, name: name.to_owned(), value, span })
 }
