@@ -64,11 +64,7 @@ impl<R: Read> Reader<R> {
         let mut parser = Parser::new(parser_limits);
         // Numbers of PAX records are read again by `Entry::read`, which is stricter and knows negative times.
         parser.set_ignore_pax_errors(true);
-        let input = Metered {
-            inner: BufReader::with_capacity(64 * 1024, input),
-            left: limits.bytes,
-            exceeded: false,
-        };
+        let input = Metered::new(BufReader::with_capacity(64 * 1024, input), limits.bytes);
         Self {
             input,
             limits,
