@@ -1,7 +1,5 @@
 //! How long a file of 50,000 lines takes to parse, and an ignore file to match.
 
-#![expect(missing_docs, reason = "criterion's macros make a function without documentation")]
-
 use std::hint::black_box;
 
 use containerfile::ignore::IgnoreFile;

@@ -166,19 +166,26 @@ impl Directives {
 
 /// One line as key and value, if it is a directive. `offset` is where the line starts.
 fn directive(line: &str, offset: usize) -> Option<(Spanned<&'static str>, Spanned<String>)> {
-    let body = line.trim_start().strip_prefix('#')?.trim();
+    let (before, body) = line.split_once('#')?;
     let (key, value) = body.split_once('=')?;
-    let (key, value) = (key.trim_end(), value.trim_start());
-    if value.is_empty() {
+    let name =
+        ["syntax", "escape", "check"].into_iter().find(|name| name.eq_ignore_ascii_case(key.trim()))?;
+    if !before.trim().is_empty() || value.trim().is_empty() {
         return None;
     }
-    let name = ["syntax", "escape", "check"].into_iter().find(|name| name.eq_ignore_ascii_case(key))?;
-    let span_of = |part: &str| {
-        // Both are slices of one string, so the difference of their addresses is an offset.
-        let start = offset + (part.as_ptr() as usize - line.as_ptr() as usize);
-        Span::new(start, start + part.len())
-    };
-    Some((Spanned::new(name, span_of(key)), Spanned::new(value.to_owned(), span_of(value))))
+    let key_start = offset + before.len() + 1;
+    let value_start = key_start + key.len() + 1;
+    let value_span = trimmed_span(value, value_start);
+    Some((
+        Spanned::new(name, trimmed_span(key, key_start)),
+        Spanned::new(value.trim().to_owned(), value_span),
+    ))
+}
+
+/// The span of `text`, which stands at `start`, without its outer blanks.
+fn trimmed_span(text: &str, start: usize) -> Span {
+    let start = start + (text.len() - text.trim_start().len());
+    Span::new(start, start + text.trim().len())
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ fn instruction() -> impl Strategy<Value = String> {
 
 /// Keyword and offset of each instruction.
 fn ours(text: &str) -> Vec<(String, usize)> {
-    let file = parse(&Source::new("Containerfile", text)).unwrap();
+    let file = parse(&Source::new("Containerfile", text)).expect("the generator makes valid files");
     file.stages
         .iter()
         .flat_map(|stage| {
@@ -55,7 +55,7 @@ macro_rules! keyword_span {
 }
 
 fn theirs(text: &str) -> Vec<(String, usize)> {
-    let file = parse_dockerfile::parse(text).unwrap();
+    let file = parse_dockerfile::parse(text).expect("the generator makes files it knows");
     let spans = file.instructions.iter().map(|instruction| {
         keyword_span!(
             instruction, Add add, Arg arg, Cmd cmd, Copy copy, Entrypoint entrypoint, Env env, Expose expose,

@@ -1,7 +1,7 @@
 //! The words that instructions start with.
 
 use crate::fragment::Fragment;
-use crate::{Diagnostic, suggest};
+use crate::{Diagnostic, Escape, suggest};
 
 /// An instruction's keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,16 +78,17 @@ impl Keyword {
     }
 
     /// Reads a keyword; letter case does not count.
-    pub(crate) fn parse(word: Fragment<'_>) -> Result<Self, Diagnostic> {
+    pub(crate) fn parse(word: Fragment<'_>, escape: Escape) -> Result<Self, Diagnostic> {
         let text = word.as_str();
         Self::find(text).ok_or_else(|| {
             let names = Self::ALL.into_iter().map(Self::as_str);
             let diagnostic = Diagnostic::error(format!("unknown instruction `{text}`"), word.span());
             match suggest::closest(text, names) {
                 Some(suggestion) => diagnostic.with_suggestion(Some(suggestion)),
-                None => diagnostic.with_hint(
-                    "if it belongs to the instruction above, end the line above with a continuation",
-                ),
+                None => diagnostic.with_hint(format!(
+                    "if it belongs to the instruction above, end the line above with `{}`",
+                    escape.as_char()
+                )),
             }
         })
     }

@@ -34,7 +34,7 @@ impl<'a> Request<'a> {
         warnings: &'a mut Vec<Diagnostic>,
     ) -> Result<Self, Diagnostic> {
         let (word, rest) = line.split_word();
-        let keyword = Keyword::parse(word)?;
+        let keyword = Keyword::parse(word, escape)?;
         let (flags, arguments) = flags::split(rest, escape);
         let keyword_span = word.span();
         Ok(Self {
