@@ -65,6 +65,10 @@ impl Timestamp {
     pub fn from_secs(secs: i64) -> Self {
         Self { secs, nanos: 0 }
     }
+
+    pub(crate) fn as_nanos(self) -> i128 {
+        i128::from(self.secs) * 1_000_000_000 + i128::from(self.nanos)
+    }
 }
 
 /// The numbers of a device node.
@@ -119,7 +123,7 @@ impl Metadata {
         statx(dir, path, flags, StatxFlags::BASIC_STATS).map(|statx| Self::from(&statx))
     }
 
-    /// Whether the file has names, so that another one may be met.
+    /// Whether the file has several names, so that another one may be met.
     pub fn is_hard_linked(&self) -> bool {
         self.nlink > 1 && self.kind != FileKind::Directory
     }

@@ -16,6 +16,7 @@ use layer::{
     Change, Changeset, Compression, Error, Index, OverlayXattrs, PackOptions, Root, Timestamps,
     UnpackOptions, overlay_changes, pack, unpack,
 };
+use proptest::prelude::*;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
@@ -431,4 +432,100 @@ fn names_of_any_bytes_are_changes() {
     });
     assert_eq!(both.overlay().unwrap().len(), 3);
     both.changes();
+}
+
+#[test]
+fn an_edit_in_the_same_tick_as_the_index_is_seen() {
+    for round in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, root) = (dir.path().join("f"), Root::open(dir.path()).unwrap());
+        fs::write(&file, "old").unwrap();
+        tree::set_mtime(&file, "1");
+        let index = Index::scan(&root).unwrap();
+        fs::write(&file, "new").unwrap();
+        tree::set_mtime(&file, "1");
+        assert_eq!(text(&index.changes(&root).unwrap().0), "+f", "round {round}");
+    }
+}
+
+/// What a step may do to a tree, by paths that it may find or not.
+#[derive(Debug, Clone)]
+enum Edit {
+    Write(&'static str, u8),
+    Restore(&'static str),
+    Mode(&'static str, u32),
+    MakeDir(&'static str),
+    Remove(&'static str),
+    Symlink(&'static str),
+    Rename(&'static str, &'static str),
+    Link(&'static str, &'static str),
+    Attribute(&'static str),
+}
+
+impl Edit {
+    fn apply(&self, root: &Path) -> bool {
+        let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+        match *self {
+            Self::Write(path, content) => fs::write(root.join(path), [content; 3]).is_ok(),
+            Self::Restore(path) => {
+                let exists = root.join(path).symlink_metadata().is_ok();
+                if exists {
+                    tree::set_mtime(&root.join(path), "1700000000");
+                }
+                exists
+            }
+            Self::Mode(path, mode) => {
+                fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).is_ok()
+            }
+            Self::MakeDir(path) => fs::create_dir(root.join(path)).is_ok(),
+            Self::Remove(path) if is_dir(&root.join(path)) => fs::remove_dir_all(root.join(path)).is_ok(),
+            Self::Remove(path) => fs::remove_file(root.join(path)).is_ok(),
+            Self::Symlink(path) => symlink("a", root.join(path)).is_ok(),
+            // Directories of a lower layer cannot be renamed on an overlay.
+            Self::Rename(from, to) => {
+                !is_dir(&root.join(from)) && fs::rename(root.join(from), root.join(to)).is_ok()
+            }
+            Self::Link(from, to) => fs::hard_link(root.join(from), root.join(to)).is_ok(),
+            Self::Attribute(path) => {
+                let flags = rustix::fs::XattrFlags::empty();
+                !root.join(path).is_symlink()
+                    && rustix::fs::setxattr(root.join(path), "user.p", b"1", flags).is_ok()
+            }
+        }
+    }
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let path = || {
+        prop::sample::select(vec!["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "d/e/b", "n", "n/a", "n/d"])
+    };
+    prop_oneof![
+        3 => (path(), b'a'..b'c').prop_map(|(path, content)| Edit::Write(path, content)),
+        2 => path().prop_map(Edit::Restore),
+        1 => (path(), prop::sample::select(vec![0o644, 0o755])).prop_map(|(path, mode)| Edit::Mode(path, mode)),
+        2 => path().prop_map(Edit::MakeDir),
+        3 => path().prop_map(Edit::Remove),
+        1 => path().prop_map(Edit::Symlink),
+        1 => (path(), path()).prop_map(|(from, to)| Edit::Rename(from, to)),
+        1 => (path(), path()).prop_map(|(from, to)| Edit::Link(from, to)),
+        1 => path().prop_map(Edit::Attribute),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_edits_give_the_same_layer_from_both(edits in prop::collection::vec(edit(), 1..14)) {
+        let both = Both::new(
+            "file a data=aaa\nfile b data=bbb\ndir d\nfile d/a data=ccc\nfile d/b data=ddd\ndir d/e\nfile d/e/a data=eee\nlink d/e/b to=a",
+        );
+        for edit in &edits {
+            let done = std::cell::RefCell::new(Vec::new());
+            both.edit(|root| done.borrow_mut().push(edit.apply(root)));
+            let done = done.into_inner();
+            prop_assert_eq!(done[0], done[1], "{:?} of {:?}", edit, edits);
+        }
+        both.changes();
+    }
 }

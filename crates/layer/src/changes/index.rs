@@ -2,7 +2,8 @@
 //!
 //! The kernel sets ctime on every change of an inode and nothing else can, so an entry whose inode, ctime, size and
 //! mtime are those of the index is unchanged without looking further. Every other entry is compared like any other, and
-//! its content by digest, since what was there before is gone.
+//! its content by digest, since what was there before is gone. The clock behind ctime ticks, so the entries with the
+//! newest ctimes of the index are never trusted: a change within the same tick would not show.
 //!
 //! That is why the index holds a digest of every file. [`Index::scan`] reads the whole tree once, on all cores (1 to 2
 //! GB/s a core when the pages are in memory); after a step only entries that were touched are read. `chown -R` on a
@@ -27,7 +28,12 @@ use crate::walk::{Flow, walk};
 pub struct Index {
     root: Node,
     records: BTreeMap<PathBuf, Record>,
+    /// The newest ctime among the records.
+    newest: Timestamp,
 }
+
+/// The coarsest tick of a kernel (`CONFIG_HZ=100`).
+const TICK_NANOS: i128 = 10_000_000;
 
 #[derive(Debug, Clone)]
 struct Record {
@@ -53,13 +59,13 @@ impl Index {
         let record =
             |(path, metadata): (PathBuf, Metadata)| Ok((path.clone(), Record::read(root, &path, &metadata)?));
         let records = entries.into_par_iter().map(record).collect::<Result<_, Error>>()?;
-        Ok(Self { root: root_node(root)?, records })
+        Ok(Self::new(root_node(root)?, records))
     }
 
     /// What changed in the tree since the index was made, and the index of the tree as it is.
     pub fn changes(&self, root: &Root) -> Result<(Changeset, Self), Error> {
         let mut found = Collector::default();
-        let now = Self { root: root_node(root)?, records: self.update(root, &mut found)? };
+        let now = Self::new(root_node(root)?, self.update(root, &mut found)?);
         if root_changed(&self.root, &now.root) {
             found.changeset.insert(Path::new(""), Change::Present)?;
         }
@@ -71,13 +77,23 @@ impl Index {
         Ok((found.finish()?, now))
     }
 
+    fn new(root: Node, records: BTreeMap<PathBuf, Record>) -> Self {
+        let newest = records.values().map(|record| record.stamp.ctime).max().unwrap_or_default();
+        Self { root, records, newest }
+    }
+
+    /// Whether the clock has ticked since the stamp, so that a later change must show in it.
+    fn is_settled(&self, stamp: &Stamp) -> bool {
+        self.newest.as_nanos() - stamp.ctime.as_nanos() > TICK_NANOS
+    }
+
     /// The records of the tree as it is; what differs from this index goes to `found`.
     fn update(&self, root: &Root, found: &mut Collector) -> Result<BTreeMap<PathBuf, Record>, Error> {
         let mut records = BTreeMap::new();
         for (path, metadata) in list(root)? {
             let old = self.records.get(&path);
             let record = match old {
-                Some(old) if old.stamp == Stamp::of(&metadata) => old.clone(),
+                Some(old) if old.stamp == Stamp::of(&metadata) && self.is_settled(&old.stamp) => old.clone(),
                 _ => {
                     let new = Record::read(root, &path, &metadata)?;
                     found.candidate(&path, &metadata, !old.is_some_and(|old| old.equals(&new)))?;

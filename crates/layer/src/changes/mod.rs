@@ -12,7 +12,7 @@
 //! - There are no opaque whiteouts: a directory that was removed and made again has a whiteout for each entry that it
 //!   no longer has. Every reader knows that form, and it needs no knowledge of how the directory came to be.
 //! - When one name of a file with several is in it, all names are that the search had reason to look at: a link in a
-//!   layer needs its target in the same layer.
+//!   layer needs its target in the same layer. That two equal files became one is no change by itself.
 //! - Sockets do not exist: no layer can hold them.
 //! - The root directory itself is in it, as the empty path, only if its mode, owner or attributes changed: its mtime
 //!   changes with every entry made in it, and other builders leave it out altogether.

@@ -60,7 +60,12 @@ pub(crate) struct Reader<R> {
 
 impl<R: Read> Reader<R> {
     pub(crate) fn new(input: R, limits: Limits) -> Self {
-        let parser_limits = tar_core::parse::Limits { max_metadata_size: 1024 * 1024, ..Default::default() };
+        let parser_limits = tar_core::parse::Limits {
+            max_metadata_size: 1024 * 1024,
+            // limits.h: no kernel call takes a longer one.
+            max_path_len: Some(4096),
+            ..Default::default()
+        };
         let mut parser = Parser::new(parser_limits);
         // Numbers of PAX records are read again by `Entry::read`, which is stricter and knows negative times.
         parser.set_ignore_pax_errors(true);
