@@ -509,3 +509,29 @@ fn archives_unpack_into_a_directory_of_the_root() {
     unpack(&archive[..], &root, Path::new("dest"), &UnpackOptions::default()).unwrap();
     assert_eq!(place.names("real"), ["a", "b"]);
 }
+
+#[test]
+fn what_the_kernel_refuses_is_named_with_a_cure() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    let place = Place::new();
+    let all = capabilities(None).unwrap();
+    let without = |set: CapabilitySet| set - (CapabilitySet::CHOWN | CapabilitySet::MKNOD);
+    let mut fewer = all;
+    fewer.effective = without(all.effective);
+    // Capabilities are a thread's own.
+    set_capabilities(None, fewer).unwrap();
+    let chown = place.layer(Archive::new().pax(&[("uid", b"70000")]).file("etc/shadow", "")).unwrap_err();
+    let device = place.layer(Archive::new().header(b'3', "dev/null", "", 0, |header| {
+        octal(&mut header[329..337], 1);
+        octal(&mut header[337..345], 3);
+    }));
+    set_capabilities(None, all).unwrap();
+    let device = device.unwrap_err();
+    assert_eq!(chown.to_string(), "cannot give `etc/shadow` to uid 70000, gid 0");
+    assert_eq!(device.to_string(), "cannot make the device node `dev/null` (1:3)");
+    for error in [chown, device] {
+        let cause = std::error::Error::source(&error).unwrap();
+        assert!(cause.to_string().contains("os error 1"), "{cause}");
+        assert!(error.hint().is_some());
+    }
+}
