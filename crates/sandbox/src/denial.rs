@@ -1,7 +1,9 @@
 //! From a refused system call to its likely cause and cure. Pure, but for reading the node's settings.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
+use crate::capabilities::CapabilitySet;
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::facts::{Denial, Seccomp};
@@ -17,17 +19,20 @@ pub(crate) struct Surroundings {
     pub(crate) max_user_namespaces: Option<u64>,
     /// Debian's `kernel.unprivileged_userns_clone`.
     pub(crate) unprivileged_clone: Option<u64>,
+    /// What a setuid program can gain.
+    pub(crate) bounding: CapabilitySet,
     /// Ubuntu's `kernel.apparmor_restrict_unprivileged_userns`.
     pub(crate) apparmor_restriction: Option<u64>,
 }
 
 impl Surroundings {
-    pub(crate) fn read(seccomp: Seccomp) -> Self {
+    pub(crate) fn read(seccomp: Seccomp, bounding: CapabilitySet) -> Self {
         let number = |name: &str| {
             fs::read_to_string(format!("/proc/sys/{name}")).ok().and_then(|text| text.trim().parse().ok())
         };
         Self {
             seccomp,
+            bounding,
             max_user_namespaces: number("user/max_user_namespaces"),
             unprivileged_clone: number("kernel/unprivileged_userns_clone"),
             apparmor_restriction: number("kernel/apparmor_restrict_unprivileged_userns"),
@@ -47,16 +52,25 @@ impl Surroundings {
                 why: "the seccomp profile of the pod kills processes that try".to_owned(),
                 cure: Some(ALLOW_BY_SECCOMP.to_owned()),
             },
-            Error::IdMapHelper { program, message } => Denial {
-                call: program,
-                errno: None,
-                why: message,
-                cure: Some("check this user's ranges in /etc/subuid and /etc/subgid".to_owned()),
-            },
+            Error::IdMapHelper { ref program, ref message } => {
+                let setuid = fs::metadata(program).is_ok_and(|program| program.mode() & 0o4000 != 0);
+                let cure = self.cure_of_helper(program, setuid).or_else(|| error.hint());
+                Denial { call: program.clone(), errno: None, why: message.clone(), cure }
+            }
             other => {
                 Denial { call: "probe".to_owned(), errno: None, why: other.to_string(), cure: other.hint() }
             }
         }
+    }
+
+    /// The kernel takes the map of a process whose user id is not the namespace owner's from `SYS_ADMIN` only: a setuid
+    /// helper has root's id, one with file capabilities its caller's.
+    fn cure_of_helper(&self, program: &str, setuid: bool) -> Option<String> {
+        let name = program.rsplit('/').next().unwrap_or(program);
+        let capability = if name == "newuidmap" { "cap_setuid" } else { "cap_setgid" };
+        (setuid && !self.bounding.contains(CapabilitySet::OF_REAL_ROOT)).then(|| {
+            format!("in the image: `chmod u-s {program} && setcap {capability}=ep {program}`; setuid is not enough in a pod")
+        })
     }
 
     fn cause(&self, call: &str, errno: Errno) -> (&'static str, Option<&'static str>) {
@@ -113,10 +127,18 @@ mod tests {
 
     const OPEN: Surroundings = Surroundings {
         seccomp: Seccomp::Disabled,
+        bounding: CapabilitySet::DEFAULT,
         max_user_namespaces: Some(15000),
         unprivileged_clone: None,
         apparmor_restriction: None,
     };
+
+    #[test]
+    fn a_setuid_helper_is_told_to_have_file_capabilities_in_a_pod() {
+        let cure = OPEN.cure_of_helper("/usr/bin/newgidmap", true).unwrap();
+        assert!(cure.contains("setcap cap_setgid=ep /usr/bin/newgidmap"), "{cure}");
+        assert_eq!(OPEN.cure_of_helper("/usr/bin/newgidmap", false), None);
+    }
 
     #[test]
     fn the_cause_of_a_denial_is_named() {

@@ -21,6 +21,9 @@ use crate::mounts::proc_path;
 /// As many links as the kernel follows in one lookup (`path_resolution(7)`).
 const LINKS: u32 = 40;
 
+/// How often a lookup is repeated on a busy machine: some milliseconds.
+const ATTEMPTS: u32 = 10_000;
+
 /// What a mount point is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -49,7 +52,14 @@ pub(crate) enum Missing {
 pub(crate) fn open_inside(root: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside).map_err(Errno::from)
+    let mut attempts = 0;
+    loop {
+        match openat2(&root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside) {
+            // openat2(2): a rename or mount anywhere on the machine came between, so `..` could not be trusted.
+            Err(Os::AGAIN) if attempts < ATTEMPTS => attempts += 1,
+            answer => return answer.map_err(Errno::from),
+        }
+    }
 }
 
 /// Finds the mount point `target` inside `root`; `make` is asked to make what is missing, and may decline.

@@ -1,17 +1,21 @@
 //! Overlay mounts: several read-only trees and a writable one seen as one. Knows nothing of layers or images.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno as Os;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_string, fsmount,
-    fsopen, mount,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, mount,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Attempt, Error};
 use crate::mounts::{Depth, MountGuard, attach, clone_tree, open_path, proc_path, restrict};
+
+/// mount(2) takes a page of options.
+const OPTION_LINE: usize = 4096;
 
 /// Where an overlay keeps its marks (opaque directories) in the upper directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,24 +50,32 @@ pub struct Upper {
 }
 
 /// Mounts an overlay on `target`, an existing directory, until the guard is dropped.
+///
+/// Up to about 200 lower trees work on every kernel, up to 500 from Linux 6.7 on.
 pub fn mount_overlay(overlay: &Overlay, target: &Path) -> Result<MountGuard, Error> {
-    let place = open_path(target)?;
-    let name = target.display().to_string();
+    let doing = || format!("mount an overlay on `{}`", target.display());
     let layers = Layers::open(overlay)?;
-    // The kernel wants two trees or more.
-    let mount = match (&layers.lower[..], &layers.upper) {
-        ([only], None) => {
-            let tree = clone_tree(only, Depth::One, &name)?;
-            restrict(&tree, MountAttrFlags::MOUNT_ATTR_RDONLY, Depth::One, &name)?;
-            tree
-        }
-        _ => match layers.mount(overlay.xattrs, &name)? {
-            Some(mount) => mount,
-            None => return layers.mount_by_option_string(overlay.xattrs, target),
-        },
+    let place = open_path(target)?;
+    let options = layers.options(overlay.xattrs);
+    let line = layers.option_line(&options);
+    let mount = if let ([only], None) = (&layers.lower[..], &layers.upper) {
+        // The kernel wants two trees or more.
+        let tree = clone_tree(only, Depth::One, "a tree")?;
+        restrict(&tree, MountAttrFlags::MOUNT_ATTR_RDONLY, Depth::One, "a tree")?;
+        tree
+    } else if line.as_bytes().len() < OPTION_LINE {
+        mount("overlay", target, "overlay", MountFlags::empty(), Some(line.as_c_str()))
+            .attempt("mount", doing)?;
+        return open_path(target).map(MountGuard::new);
+    } else {
+        layers.configure(&options).map_err(|(call, errno)| refused(doing(), call, errno))?
     };
-    attach(&mount, place, &name)?;
+    attach(&mount, place, &target.display().to_string())?;
     Ok(MountGuard::new(mount))
+}
+
+fn refused(doing: String, call: &str, errno: Os) -> Error {
+    Error::Refused { doing, call: call.to_owned(), errno: errno.into() }
 }
 
 /// The directories, open: their paths in /proc need no escaping, and stay short.
@@ -71,6 +83,9 @@ struct Layers {
     lower: Vec<OwnedFd>,
     upper: Option<(OwnedFd, OwnedFd)>,
 }
+
+/// An option with its value, or a flag without.
+type MountOption = (&'static str, Option<String>);
 
 impl Layers {
     fn open(overlay: &Overlay) -> Result<Self, Error> {
@@ -82,58 +97,50 @@ impl Layers {
         Ok(Self { lower, upper })
     }
 
-    /// Up to 500 lower trees, one call each; none if the kernel is older than that way (6.7).
-    fn mount(&self, xattrs: OverlayXattrs, name: &str) -> Result<Option<OwnedFd>, Error> {
-        let doing = || format!("mount an overlay on `{name}`");
-        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).attempt("fsopen", doing)?;
-        for (position, dir) in self.lower.iter().enumerate() {
-            match fsconfig_set_string(&context, "lowerdir+", proc_path(dir)) {
-                Err(Os::INVAL) if position == 0 => return Ok(None),
-                answer => answer.attempt("fsconfig(lowerdir)", doing)?,
-            }
-        }
-        for (key, value) in self.options(xattrs) {
-            // A flag has no value, and is set in the same way by the kernel.
-            let set = if value.is_empty() {
-                rustix::mount::fsconfig_set_flag(&context, key)
-            } else {
-                fsconfig_set_string(&context, key, value)
-            };
-            set.attempt(&format!("fsconfig({key})"), doing)?;
-        }
-        fsconfig_create(&context).attempt("fsconfig", doing)?;
-        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-            .attempt("fsmount", doing)
-            .map(Some)
-    }
-
-    /// All options in one page: about 200 lower trees.
-    fn mount_by_option_string(&self, xattrs: OverlayXattrs, target: &Path) -> Result<MountGuard, Error> {
-        let lower: Vec<_> = self.lower.iter().map(proc_path).collect();
-        let mut options = format!("lowerdir={}", lower.join(":"));
-        for (key, value) in self.options(xattrs) {
-            let equals = if value.is_empty() { "" } else { "=" };
-            options = format!("{options},{key}{equals}{value}");
-        }
-        let options = std::ffi::CString::new(options).expect("invariant: made of numbers and literals");
-        mount("overlay", target, "overlay", MountFlags::empty(), Some(options.as_c_str()))
-            .attempt("mount", || format!("mount an overlay on `{}`", target.display()))?;
-        open_path(target).map(MountGuard::new)
-    }
-
-    fn options(&self, xattrs: OverlayXattrs) -> Vec<(&'static str, String)> {
+    fn options(&self, xattrs: OverlayXattrs) -> Vec<MountOption> {
         let mut options = Vec::new();
         if let Some((upper, work)) = &self.upper {
-            options.push(("upperdir", proc_path(upper.as_fd())));
-            options.push(("workdir", proc_path(work.as_fd())));
+            options.push(("upperdir", Some(proc_path(upper))));
+            options.push(("workdir", Some(proc_path(work))));
         }
         if xattrs == OverlayXattrs::User {
-            options.push(("userxattr", String::new()));
+            options.push(("userxattr", None));
         }
-        // The kernel's defaults are a matter of its configuration.
-        options.push(("redirect_dir", "nofollow".to_owned()));
-        options.push(("metacopy", "off".to_owned()));
-        options.push(("index", "off".to_owned()));
+        // The kernel's defaults for these are a matter of its configuration.
+        for (key, value) in [("redirect_dir", "nofollow"), ("metacopy", "off"), ("index", "off")] {
+            options.push((key, Some(value.to_owned())));
+        }
         options
+    }
+
+    /// All in one line, as mount(2) takes them.
+    fn option_line(&self, options: &[MountOption]) -> CString {
+        let lower: Vec<_> = self.lower.iter().map(proc_path).collect();
+        let mut line = format!("lowerdir={}", lower.join(":"));
+        for (key, value) in options {
+            line.push(',');
+            line.push_str(key);
+            line.extend(value.iter().flat_map(|value| ["=", value]));
+        }
+        CString::new(line).expect("invariant: made of numbers and literals")
+    }
+
+    /// One call for each; on failure with the call's name.
+    fn configure(&self, options: &[MountOption]) -> Result<OwnedFd, (&'static str, Os)> {
+        let named = |call| move |errno| (call, errno);
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(named("fsopen"))?;
+        for dir in &self.lower {
+            fsconfig_set_string(&context, "lowerdir+", proc_path(dir))
+                .map_err(named("fsconfig(lowerdir+)"))?;
+        }
+        for (key, value) in options {
+            match value {
+                Some(value) => fsconfig_set_string(&context, *key, value),
+                None => fsconfig_set_flag(&context, *key),
+            }
+            .map_err(named("fsconfig"))?;
+        }
+        fsconfig_create(&context).map_err(named("fsconfig"))?;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).map_err(named("fsmount"))
     }
 }

@@ -78,9 +78,21 @@ pub(crate) fn close_from(first: RawFd) -> Result<(), Errno> {
 
 /// Gives every signal its default disposition and blocks none.
 pub(crate) fn reset_signals() -> Result<(), Errno> {
-    for number in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is no handler. SIGKILL, SIGSTOP and libc's own signals answer EINVAL and are default anyway.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+    /// The kernel's `struct sigaction`: handler, flags, restorer, mask.
+    const DEFAULT: [u64; 4] = [0; 4];
+    const SIGNALS: i32 = 64;
+    for number in 1..=SIGNALS {
+        // SAFETY: SIG_DFL, which is zero, is no handler, and the structure outlives the call, which libc's own function
+        // would refuse for 32 and 33. SIGKILL and SIGSTOP answer EINVAL and are default anyway.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                number,
+                DEFAULT.as_ptr(),
+                std::ptr::null::<u64>(),
+                size_of::<u64>(),
+            )
+        };
     }
     SigSet::empty().thread_set_mask().map_err(Errno::from)
 }

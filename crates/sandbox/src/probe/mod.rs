@@ -46,7 +46,7 @@ impl Default for ProbeSettings {
 /// To be called while the process has a single thread. Nothing stays mounted, and nothing is left in `state_dir`.
 pub fn probe(state_dir: &Path, settings: &ProbeSettings) -> Result<Facts, Error> {
     let this = Process::read()?;
-    let around = Surroundings::read(this.seccomp);
+    let around = Surroundings::read(this.seccomp, this.held.bounding);
     let (real_root, own_map) = (this.real_root(), this.own_map());
     let subordinate_map = this.subordinate_map(settings);
     let single_map = Ok(Identity::Single(IdMap::single(this.uid, this.gid)));

@@ -8,7 +8,7 @@ use rustix::mount::MountAttrFlags;
 
 use crate::errno::Errno;
 use crate::error::{Attempt, Error};
-use crate::mounts::{Depth, attach, clone_tree, new_file_system, open_path, restrict};
+use crate::mounts::{Depth, attach, clone_tree, new_file_system, open_path};
 
 /// Names and numbers (admin-guide/devices.txt).
 const NODES: [(&str, u32, u32); 6] =
@@ -57,8 +57,6 @@ fn make_node(dev: &OwnedFd, name: &str, number: u64) -> Result<(), Error> {
         openat(dev, name, OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC, mode).attempt("openat", doing)?;
     let host = format!("/dev/{name}");
     let node = clone_tree(open_path(Path::new(&host))?, Depth::One, &host)?;
-    // A device can be written to on a read-only mount, but its owner and mode, which are not ours, are safe.
-    restrict(&node, MountAttrFlags::MOUNT_ATTR_RDONLY, Depth::One, &host)?;
     attach(node, file, &host)
 }
 

@@ -1,0 +1,151 @@
+//! Images and steps that mean harm.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileTypeExt, symlink};
+use std::path::PathBuf;
+
+use sandbox::{Access, Error, Mount, RunSpec, Source};
+
+use crate::Test;
+use crate::setting::{Setting, Who, run, success};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("links_in_place_of_mount_points_stay_inside", Who::ALL, links_stay_inside),
+    ("a_file_in_place_of_a_mount_point_is_refused", Who::ALL, a_file_as_mount_point_is_refused),
+    ("a_working_directory_leads_nowhere_else", Who::ALL, a_working_directory_leads_nowhere_else),
+    ("a_bind_source_stays_in_its_root", Who::ALL, a_bind_source_stays_in_its_root),
+    ("swapped_links_never_lead_out", &[Who::Root, Who::Single], swapped_links_never_lead_out),
+    ("the_builder_cannot_be_read_or_written", Who::ALL, the_builder_cannot_be_reached),
+    ("a_step_cannot_see_or_kill_the_builder", Who::ALL, the_builder_cannot_be_killed),
+    ("removal_of_mount_points_spares_what_is_not_ours", Who::ALL, removal_spares_what_is_not_ours),
+];
+
+fn links_stay_inside(setting: &Setting) {
+    let outside = setting.path("outside");
+    fs::create_dir(&outside).unwrap();
+    for name in ["proc", "dev", "sys"] {
+        let absolute = setting.path(&format!("outside/{name}"));
+        fs::create_dir(&absolute).unwrap();
+        symlink(&absolute, setting.root().join(name)).unwrap();
+    }
+    symlink("../../../../../../../../../etc", setting.root().join("up")).unwrap();
+    let bind = Mount::Bind {
+        source: PathBuf::from("/dev/null").into(),
+        target: "/up/canary".into(),
+        access: Access::ReadOnly,
+    };
+    let spec =
+        RunSpec { mounts: vec![bind], ..setting.script("stat -c %F /dev/null /proc/self/fd/0 /etc/canary") };
+    assert!(success(&spec).starts_with("character special file"));
+    assert!(!PathBuf::from("/etc/canary").exists());
+    for name in ["proc", "dev", "sys"] {
+        assert_eq!(fs::read_dir(outside.join(name)).unwrap().count(), 0, "{name}");
+    }
+    // What was made for them inside the root is gone as well.
+    assert_eq!(fs::read_dir(setting.root()).unwrap().count(), 8);
+}
+
+fn a_file_as_mount_point_is_refused(setting: &Setting) {
+    fs::write(setting.root().join("proc"), "").unwrap();
+    let error = run(&setting.script("true")).unwrap_err();
+    assert_eq!(error.to_string(), "cannot mount on `/proc` in the image: it is not a directory");
+    fs::remove_file(setting.root().join("proc")).unwrap();
+    let bind = Mount::Bind {
+        source: setting.path("state").into(),
+        target: "/etc/passwd".into(),
+        access: Access::ReadOnly,
+    };
+    let error = run(&RunSpec { mounts: vec![bind], ..setting.script("true") }).unwrap_err();
+    assert_eq!(error.to_string(), "cannot mount on `/etc/passwd` in the image: it is not a directory");
+    assert!(!setting.root().join("proc").exists());
+}
+
+/// CVE-2024-21626.
+fn a_working_directory_leads_nowhere_else(setting: &Setting) {
+    let _open: Vec<_> = (0..5).map(|_| File::open("/").unwrap()).collect();
+    for number in 0..20 {
+        let spec = RunSpec { cwd: format!("/proc/self/fd/{number}").into(), ..setting.script("ls") };
+        run(&spec).unwrap_err();
+    }
+    symlink("/", setting.root().join("home/slash")).unwrap();
+    let spec = RunSpec { cwd: "/home/slash/../home".into(), ..setting.script("ls") };
+    assert_eq!(success(&spec), "slash\n");
+}
+
+/// CVE-2024-1753.
+fn a_bind_source_stays_in_its_root(setting: &Setting) {
+    let stage = setting.path("stage");
+    fs::create_dir_all(stage.join("dir")).unwrap();
+    symlink("/", stage.join("slash")).unwrap();
+    symlink("../../../..", stage.join("dir/up")).unwrap();
+    for path in ["slash", "dir/up", "..", "/", "dir/../../.."] {
+        let source = Source { root: stage.clone(), path: path.into() };
+        let bind = Mount::Bind { source, target: "/mnt".into(), access: Access::ReadWrite };
+        let spec = RunSpec { mounts: vec![bind], ..setting.script("ls /mnt") };
+        assert_eq!(success(&spec), "dir\nslash\n", "{path}");
+    }
+}
+
+/// CVE-2024-23651: another step swaps a directory for a link while this one is prepared.
+fn swapped_links_never_lead_out(setting: &Setting) {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let cache = setting.path("cache");
+    fs::create_dir_all(cache.join("sub")).unwrap();
+    symlink("/", cache.join("link")).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                renameat_with(CWD, cache.join("sub"), CWD, cache.join("link"), RenameFlags::EXCHANGE)
+                    .unwrap();
+            }
+        });
+        for _ in 0..30 {
+            let source = Source { root: cache.clone(), path: "sub".into() };
+            let bind = Mount::Bind { source, target: "/mnt".into(), access: Access::ReadWrite };
+            let spec = RunSpec { mounts: vec![bind], ..setting.script("ls -d /mnt/etc") };
+            match run(&spec) {
+                Ok(outcome) => assert!(!outcome.exit.is_success(), "{outcome:?}"),
+                Err(Error::Refused { .. }) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+fn the_builder_cannot_be_reached(setting: &Setting) {
+    let own = setting.output_of("sleep 0.1; echo $PPID");
+    assert_eq!(own, "1\n");
+    let script = "for p in /proc/[0-9]*; do case $(readlink $p/exe) in ''|/bin/busybox) ;; *) echo $p/exe;; esac
+        case $(readlink $p/root) in ''|/) ;; *) echo $p/root;; esac; done
+        cat /proc/1/environ /proc/1/maps /proc/1/mem /proc/1/fd/* 2>/dev/null; ls /proc/1/root 2>/dev/null; true";
+    assert_eq!(setting.output_of(script), "");
+}
+
+fn the_builder_cannot_be_killed(setting: &Setting) {
+    let script = "for p in /proc/[0-9]*; do n=${p#/proc/}; [ $n = $$ ] || kill -KILL $n 2>/dev/null; done; kill -KILL -1; exit 5";
+    let outcome = run(&setting.script(script)).unwrap();
+    // It may at most have killed itself, under another's number.
+    assert!(outcome.exit.status() == 5 || outcome.exit.status() == 137, "{outcome:?}");
+    assert_eq!(setting.output_of("echo alive"), "alive\n");
+}
+
+/// CVE-2024-23652.
+fn removal_spares_what_is_not_ours(setting: &Setting) {
+    let outside = setting.path("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("token"), "").unwrap();
+    let tmpfs = Mount::Tmpfs { target: "/mnt/place/token".into(), size: None, mode: 0o755 };
+    let link = format!(
+        "cd /mnt && rm -rf place 2>/dev/null; ln -s {} /mnt/link; echo > /mnt/file",
+        outside.display()
+    );
+    success(&RunSpec { mounts: vec![tmpfs], ..setting.script(&link) });
+    assert!(outside.join("token").exists());
+    assert!(setting.root().join("mnt/file").exists());
+    assert!(!setting.root().join("mnt/place").exists());
+    assert!(fs::symlink_metadata("/dev/null").unwrap().file_type().is_char_device());
+}

@@ -1,0 +1,236 @@
+//! What a step finds mounted, and that nothing of it is left.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+
+use sandbox::{Access, Mount, Overlay, RunSpec, Upper};
+
+use crate::Test;
+use crate::setting::{Setting, Who, run, success};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("devices_work", Who::ALL, devices_work),
+    ("what_concerns_the_machine_is_hidden_or_read_only", Who::ALL, the_machine_is_hidden),
+    ("proc_is_new_where_the_kernel_allows", Who::ALL, proc_is_new_where_allowed),
+    ("mount_points_leave_no_trace", Who::ALL, mount_points_leave_no_trace),
+    ("what_a_step_makes_below_a_mount_point_stays", Who::ALL, what_a_step_makes_stays),
+    ("a_dangling_link_leads_to_a_mount_point", Who::ALL, a_dangling_link_leads_to_a_mount_point),
+    ("binds_are_read_only_or_not", Who::ALL, binds_are_read_only_or_not),
+    ("tmpfs_has_its_size_and_mode", Who::ALL, tmpfs_has_its_size_and_mode),
+    ("overlay_keeps_changes_apart", Who::ALL, overlay_keeps_changes_apart),
+    ("overlay_takes_hundreds_of_trees", Who::ALL, overlay_takes_hundreds_of_trees),
+    ("overlay_of_one_tree_is_read_only", Who::ALL, overlay_of_one_tree_is_read_only),
+    ("mount_points_leave_no_trace_in_an_overlay", Who::ALL, no_trace_in_an_overlay),
+];
+
+fn devices_work(setting: &Setting) {
+    let script = "set -e
+        echo x > /dev/null; head -c 3 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c
+        echo x 2>/dev/null > /dev/full && exit 1
+        echo shm > /dev/shm/f; cat /dev/shm/f; echo fd | cat /dev/fd/0; stat -c %a /dev/null /dev/shm
+        readlink /dev/ptmx; stat -c %F /dev/pts/ptmx; : <> /dev/ptmx";
+    let expected = "3\n4\nshm\nfd\n666\n1777\npts/ptmx\ncharacter special file\n";
+    assert_eq!(setting.output_of(script), expected);
+}
+
+fn the_machine_is_hidden(setting: &Setting) {
+    let script = "cat /proc/kcore /proc/timer_list /proc/keys 2>/dev/null | wc -c; ls /sys/firmware | wc -l
+        echo 1 > /proc/sysrq-trigger && echo written; echo h > /proc/sys/kernel/hostname && echo written
+        mkdir /sys/x && echo written; mount -t tmpfs x /tmp && echo mounted; umount /proc/kcore && echo bared
+        true";
+    assert_eq!(setting.output_of(script), "0\n0\n");
+}
+
+fn proc_is_new_where_allowed(setting: &Setting) {
+    let new = setting.who != Who::Masked;
+    assert_eq!(setting.facts.proc.is_allowed(), new, "{:?}", setting.facts.proc);
+    // The init is process 1 of a new /proc; in the pod's it has another number.
+    let first = setting.output_of("head -c 13 /proc/1/cmdline");
+    assert_eq!(first == "builder: step", new, "{first}");
+    // /proc/self is right in both.
+    assert_eq!(setting.output_of("cd /proc/self && readlink exe"), "/bin/busybox\n");
+}
+
+/// Everything that a layer could show of a tree: type, mode, owner, size, time of change.
+fn description(root: &Path) -> BTreeMap<PathBuf, (u32, u32, u64, i64, i64)> {
+    let mut found = BTreeMap::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(path) = directories.pop() {
+        let metadata = fs::symlink_metadata(&path).unwrap();
+        let size = if metadata.is_dir() { 0 } else { metadata.size() };
+        let facts = (metadata.mode(), metadata.uid(), size, metadata.mtime(), metadata.mtime_nsec());
+        if metadata.is_dir() {
+            directories.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        found.insert(path, facts);
+    }
+    found
+}
+
+fn mounts_all_over(setting: &Setting) -> Vec<Mount> {
+    let hosts = setting.path("hosts");
+    fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
+    let directory = setting.path("directory");
+    fs::create_dir_all(&directory).unwrap();
+    let bind = |source: &PathBuf, target: &str| Mount::Bind {
+        source: source.clone().into(),
+        target: target.into(),
+        access: Access::ReadOnly,
+    };
+    vec![
+        bind(&hosts, "/etc/hosts"),
+        bind(&hosts, "/etc/passwd"),
+        Mount::Tmpfs { target: "/run/secrets".into(), size: None, mode: 0o755 },
+        bind(&hosts, "/run/secrets/deep/er/token"),
+        bind(&directory, "../var/cache/./x/../apt"),
+        bind(&hosts, "/dev/extra"),
+    ]
+}
+
+fn mount_points_leave_no_trace(setting: &Setting) {
+    let root = setting.root();
+    let before = description(&root);
+    let script =
+        "cat /etc/hosts /etc/passwd /run/secrets/deep/er/token /dev/extra | wc -l; ls -d /var/cache/apt";
+    let spec = RunSpec { mounts: mounts_all_over(setting), ..setting.script(script) };
+    assert_eq!(success(&spec), "4\n/var/cache/apt\n");
+    assert_eq!(description(&root), before);
+    // Not even when the command cannot be started.
+    run(&RunSpec { argv: vec!["nothing".into()], ..spec }).unwrap_err();
+    assert_eq!(description(&root), before);
+}
+
+fn what_a_step_makes_stays(setting: &Setting) {
+    let spec = RunSpec {
+        mounts: mounts_all_over(setting),
+        ..setting.script("echo kept > /var/cache/file; echo > /etc/new")
+    };
+    success(&spec);
+    let names = |path: &str| {
+        let mut names: Vec<_> = fs::read_dir(setting.root().join(path))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("var/cache"), ["file"]);
+    assert_eq!(names("etc"), ["new", "passwd"]);
+    assert_eq!(names(""), ["bin", "etc", "home", "tmp", "var"]);
+}
+
+fn a_dangling_link_leads_to_a_mount_point(setting: &Setting) {
+    let root = setting.root();
+    symlink("../run/resolve/stub.conf", root.join("etc/resolv.conf")).unwrap();
+    symlink("/etc/./resolv.conf", root.join("etc/link")).unwrap();
+    symlink("loop", root.join("etc/loop")).unwrap();
+    let before = description(&root);
+    let source = setting.path("resolv.conf");
+    fs::write(&source, "nameserver 127.0.0.1\n").unwrap();
+    let bind = |target: &str| Mount::Bind {
+        source: source.clone().into(),
+        target: target.into(),
+        access: Access::ReadOnly,
+    };
+    let script = "cat /etc/resolv.conf /run/resolve/stub.conf";
+    let spec = RunSpec { mounts: vec![bind("/etc/link")], ..setting.script(script) };
+    assert_eq!(success(&spec).lines().count(), 2);
+    let looping = RunSpec { mounts: vec![bind("/etc/loop/x")], ..setting.script("true") };
+    assert!(run(&looping).unwrap_err().to_string().contains("ELOOP"));
+    assert_eq!(description(&root), before);
+}
+
+fn binds_are_read_only_or_not(setting: &Setting) {
+    let shared = setting.path("shared");
+    fs::create_dir(&shared).unwrap();
+    let mount = |access| Mount::Bind { source: shared.clone().into(), target: "/mnt".into(), access };
+    let script = "echo written > /mnt/file && echo done";
+    let read_only = RunSpec { mounts: vec![mount(Access::ReadOnly)], ..setting.script(script) };
+    assert!(run(&read_only).unwrap().stderr.contains("Read-only file system"));
+    let read_write = RunSpec { mounts: vec![mount(Access::ReadWrite)], ..setting.script(script) };
+    assert_eq!(success(&read_write), "done\n");
+    assert_eq!(fs::read_to_string(shared.join("file")).unwrap(), "written\n");
+}
+
+fn tmpfs_has_its_size_and_mode(setting: &Setting) {
+    let tmpfs = Mount::Tmpfs { target: "/tmp".into(), size: Some(64 << 10), mode: 0o750 };
+    let script = "stat -c %a /tmp; dd if=/dev/zero of=/tmp/f bs=1k count=100 2>/dev/null; stat -c %s /tmp/f";
+    let spec = RunSpec { mounts: vec![tmpfs], ..setting.script(script) };
+    assert_eq!(success(&spec), "750\n65536\n");
+}
+
+fn directories(setting: &Setting, names: &[&str]) {
+    for name in names {
+        fs::create_dir_all(setting.path("state").join(name)).unwrap();
+    }
+}
+
+fn overlay(setting: &Setting, lower: Vec<PathBuf>) -> Overlay {
+    directories(setting, &["upper", "work", "merged"]);
+    let state = setting.path("state");
+    Overlay {
+        lower,
+        upper: Some(Upper { dir: state.join("upper"), work: state.join("work") }),
+        xattrs: setting.choice.overlay.expect("overlay works on the test's file system"),
+    }
+}
+
+fn overlay_keeps_changes_apart(setting: &Setting) {
+    directories(setting, &["top,with:odd \\ name/opt"]);
+    let state = setting.path("state");
+    let top = state.join("top,with:odd \\ name");
+    fs::write(top.join("opt/file"), "top").unwrap();
+    let before = description(&setting.root());
+    let overlay = overlay(setting, vec![top, setting.root()]);
+    let merged = state.join("merged");
+    let mount = sandbox::mount_overlay(&overlay, &merged).unwrap();
+    let spec = RunSpec {
+        rootfs: merged.clone(),
+        ..setting.script("cat /opt/file; echo new > /new; rm -r /home; mkdir /home")
+    };
+    assert_eq!(success(&spec), "top");
+    mount.unmount().unwrap();
+    assert_eq!(fs::read_dir(&merged).unwrap().count(), 0);
+    assert_eq!(fs::read_to_string(state.join("upper/new")).unwrap(), "new\n");
+    assert_eq!(description(&setting.root()), before);
+    // The upper directory is free for the next step.
+    let again = sandbox::mount_overlay(&overlay, &merged).unwrap();
+    assert!(merged.join("new").exists());
+    drop(again);
+    assert!(!merged.join("new").exists());
+}
+
+fn overlay_takes_hundreds_of_trees(setting: &Setting) {
+    let state = setting.path("state");
+    let lower: Vec<_> = (0..400).map(|number| state.join(format!("{number:0>200}"))).collect();
+    for (number, path) in lower.iter().enumerate() {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join(format!("file{number}")), "").unwrap();
+    }
+    let overlay = overlay(setting, lower);
+    let merged = state.join("merged");
+    let _mount = sandbox::mount_overlay(&overlay, &merged).unwrap();
+    assert_eq!(fs::read_dir(&merged).unwrap().count(), 400);
+}
+
+fn overlay_of_one_tree_is_read_only(setting: &Setting) {
+    directories(setting, &["one"]);
+    let overlay = Overlay { upper: None, ..overlay(setting, vec![setting.path("state/one")]) };
+    let merged = setting.path("state/merged");
+    let _mount = sandbox::mount_overlay(&overlay, &merged).unwrap();
+    assert!(fs::write(merged.join("file"), "").is_err());
+}
+
+/// What was copied up is as it was; a layer leaves out what does not differ.
+fn no_trace_in_an_overlay(setting: &Setting) {
+    let overlay = overlay(setting, vec![setting.root()]);
+    let merged = setting.path("state/merged");
+    let _mount = sandbox::mount_overlay(&overlay, &merged).unwrap();
+    let before = description(&merged);
+    let spec = RunSpec { rootfs: merged.clone(), mounts: mounts_all_over(setting), ..setting.script("true") };
+    success(&spec);
+    assert_eq!(description(&merged), before);
+    assert!(setting.path("state/upper/etc").exists(), "the test is about directories that were copied up");
+}
