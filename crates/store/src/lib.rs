@@ -56,6 +56,8 @@ impl Store {
     /// Waits while another process prunes, for a minute at most. A directory that cannot be written to is
     /// [`Error::Unwritable`]; one with another version of the image layout is [`Error::LayoutVersion`].
     pub fn open(dir: &Path) -> Result<Self, Error> {
+        // The names of what is handed out must not depend on the working directory.
+        let dir = &std::path::absolute(dir).map_err(|source| Error::io("find", dir, source))?;
         let unwritable = |error| Error::unwritable(dir, error);
         files::create_dir(dir, 0o755).map_err(unwritable)?;
         let session = Session::begin(dir).map_err(unwritable)?;

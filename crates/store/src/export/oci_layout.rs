@@ -1,5 +1,7 @@
 //! An image layout in a directory of the user's.
 
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use oci::Descriptor;
@@ -18,7 +20,11 @@ pub fn oci_layout(store: &Store, image: &Descriptor, names: &[Name], dest: &Path
     let layout = Layout::open(dest, dest)?;
     for blob in blobs(store, image)?.values().filter(|blob| !layout.has(blob)) {
         let mut content = store.verified_reader(blob)?;
-        let copy = |file: &mut std::fs::File| std::io::copy(&mut content, file).map(drop);
+        let copy = |file: &mut File| {
+            let mut file = BufWriter::with_capacity(128 << 10, file);
+            io::copy(&mut content, &mut file)?;
+            file.flush()
+        };
         files::replace(dest, &layout.blob_path(&blob.digest), Durability::Lazy, copy)?;
     }
     layout.update_index(|index| enter(index, image, names))
