@@ -1,2 +1,5 @@
 //! The command line.
+mod args;
+mod results;
+mod settings;
 fn main() {}

@@ -1,0 +1,308 @@
+//! From the arguments of `builder build` to what the engine is asked to do.
+
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::{BuildOptions, Network, Output, PullPolicy};
+use layer::Compression;
+use oci::{Platform, Reference};
+use sandbox::{Isolation, Requested};
+
+use super::values::{BuildArguments, pairs};
+use super::{Environment, Error, containerfile, foreign, outputs, registry as registry_settings, times};
+use crate::args::{BuildArgs, ImageArgs, Pull, ResultArgs, StepArgs};
+use crate::results::{Content, ResultFile};
+
+/// A build and what becomes of it.
+#[derive(Debug)]
+pub struct BuildSettings {
+    /// What decides about the image.
+    pub options: BuildOptions,
+    /// What isolation is asked for.
+    pub requested: Requested,
+    /// How registries are talked to.
+    pub registry: registry::Settings,
+    /// Where the image is written to.
+    pub outputs: Vec<Output>,
+    /// Whether the image is pushed under each of its names.
+    pub push: bool,
+    /// Files that tell of it.
+    pub results: Vec<ResultFile>,
+    /// What the user should know about flags without effect.
+    pub notes: Vec<String>,
+}
+
+/// Settles a build. `config` is a credentials file that is asked before Docker's; `stdin` is read if an argument is `-`.
+pub fn settle(
+    args: &BuildArgs,
+    config: Option<PathBuf>,
+    environment: &Environment,
+    stdin: &mut dyn Read,
+) -> Result<BuildSettings, Error> {
+    let notes = foreign::refuse_or_note(&args.foreign.0)?;
+    let tags = args.tag.iter().map(|name| tag(name)).collect::<Result<Vec<_>, _>>()?;
+    if args.results.push && tags.is_empty() {
+        return Err(Error::PushWithoutTag);
+    }
+    let pushed: &[Reference] = if args.results.push { &tags } else { &[] };
+    Ok(BuildSettings {
+        requested: Requested { isolation: args.steps.isolation.as_deref().map(isolation).transpose()? },
+        registry: registry_settings::settle(&args.registry, pushed, config, environment)?,
+        outputs: outputs::parse_all(&args.results.output)?,
+        push: args.results.push,
+        results: results(&args.results),
+        notes,
+        options: options(args, tags, environment, stdin)?,
+    })
+}
+
+fn options(
+    args: &BuildArgs,
+    tags: Vec<Reference>,
+    environment: &Environment,
+    stdin: &mut dyn Read,
+) -> Result<BuildOptions, Error> {
+    let mut build_args = BuildArguments::read(&args.build_arg_file, &args.build_arg, environment)?;
+    let times = times::settle(&args.image, &mut build_args, environment)?;
+    let platform = platform(args.platform.as_deref())?;
+    let context = Some(args.context.as_path()).filter(|context| *context != Path::new("-"));
+    let found = containerfile::find(context, file(args)?, args.ignorefile.as_deref(), stdin)?;
+    Ok(BuildOptions {
+        containerfile: Arc::new(found.containerfile),
+        context: context.map(Path::to_owned),
+        ignore: found.ignore,
+        build_args: build_args.0,
+        target: args.target.clone(),
+        labels: pairs("--label", &args.label)?,
+        annotations: annotations(&args.annotation)?,
+        platform,
+        pull: pull(args),
+        no_cache: args.steps.no_cache,
+        times,
+        compression: compression(&args.image)?,
+        network: network(&args.steps)?,
+        hosts: args.steps.add_host.iter().map(|host| self::host(host)).collect::<Result<_, _>>()?,
+        tags,
+        now: environment.now,
+    })
+}
+
+/// Annotations of the manifest; buildx has prefixes for those of other documents.
+fn annotations(texts: &[String]) -> Result<Vec<(String, String)>, Error> {
+    let mut annotations = pairs("--annotation", texts)?;
+    for (key, _) in &mut annotations {
+        match key.split_once(':') {
+            Some(("manifest", rest)) => *key = rest.to_owned(),
+            Some((kind @ ("index" | "manifest-descriptor" | "index-descriptor"), _)) => {
+                return Err(Error::Unsupported { what: format!("an annotation of the {kind}") });
+            }
+            _ => {}
+        }
+    }
+    Ok(annotations)
+}
+
+fn file(args: &BuildArgs) -> Result<Option<&Path>, Error> {
+    match args.file.as_slice() {
+        [] => Ok(None),
+        [file] => Ok(Some(file)),
+        _ => Err(Error::Unsupported { what: "more than one --file".to_owned() }),
+    }
+}
+
+/// A name of the image. Other transports of buildah's would write or push, so they are not taken for names.
+fn tag(name: &str) -> Result<Reference, Error> {
+    const TRANSPORTS: [&str; 6] =
+        ["containers-storage:", "dir:", "docker://", "docker-archive:", "oci-archive:", "oci:"];
+    if let Some(transport) = TRANSPORTS.into_iter().find(|transport| name.starts_with(transport)) {
+        let instead = if transport == "docker://" { "--push" } else { "--output" };
+        return Err(Error::BadValue {
+            flag: "--tag",
+            text: name.to_owned(),
+            why: format!("a tag is only a name; use {instead} to say where the image goes"),
+        });
+    }
+    let reference: Reference = name.parse()?;
+    if reference.digest().is_some() {
+        let why = "the digest of an image is known when it is built".to_owned();
+        return Err(Error::BadValue { flag: "--tag", text: name.to_owned(), why });
+    }
+    Ok(reference)
+}
+
+fn isolation(name: &str) -> Result<Isolation, Error> {
+    name.parse().map_err(|_| Error::BadValue {
+        flag: "--isolation",
+        text: name.to_owned(),
+        why: "known are namespaces, and buildah's names for it oci, rootless and chroot".to_owned(),
+    })
+}
+
+/// The platform of the image, which is that of this machine.
+pub(super) fn platform(asked: Option<&str>) -> Result<Platform, Error> {
+    let host = Platform::host();
+    let Some(asked) = asked.filter(|asked| *asked != "local") else { return Ok(host) };
+    if asked.contains(',') {
+        return Err(Error::Unsupported { what: "more than one --platform".to_owned() });
+    }
+    let wanted: Platform = asked.parse()?;
+    if host.satisfies(&wanted) {
+        Ok(wanted)
+    } else {
+        Err(Error::Unsupported { what: format!("building for {wanted} on {host}") })
+    }
+}
+
+fn pull(args: &BuildArgs) -> PullPolicy {
+    match args.bases.pull {
+        Some(Pull::Always) => PullPolicy::Always,
+        Some(Pull::Never) => PullPolicy::Never,
+        Some(Pull::Newer) => PullPolicy::Newer,
+        None if args.bases.pull_always => PullPolicy::Always,
+        None if args.bases.pull_never => PullPolicy::Never,
+        Some(Pull::Missing) | None => PullPolicy::Missing,
+    }
+}
+
+fn compression(args: &ImageArgs) -> Result<Compression, Error> {
+    if args.format != "oci" {
+        return Err(Error::Unsupported { what: format!("--format={}", args.format) });
+    }
+    let within = |most: u32, usual: u32| match args.compression_level {
+        Some(level) if !(1..=most).contains(&level) => Err(Error::BadValue {
+            flag: "--compression-level",
+            text: level.to_string(),
+            why: format!("{} has levels from 1 to {most}", args.compression_format),
+        }),
+        level => Ok(level.unwrap_or(usual)),
+    };
+    match args.compression_format.as_str() {
+        "gzip" => Ok(Compression::Gzip(within(9, 6)?)),
+        "zstd" => Ok(Compression::Zstd(within(19, 3)?.cast_signed())),
+        "uncompressed" => Ok(Compression::None),
+        other => Err(Error::BadValue {
+            flag: "--compression-format",
+            text: other.to_owned(),
+            why: "known are gzip, zstd and uncompressed".to_owned(),
+        }),
+    }
+}
+
+fn network(args: &StepArgs) -> Result<Network, Error> {
+    match args.network.as_str() {
+        "host" | "default" => Ok(Network::Host),
+        "none" => Ok(Network::None),
+        other => Err(Error::BadValue {
+            flag: "--network",
+            text: other.to_owned(),
+            why: "supported are host and none".to_owned(),
+        }),
+    }
+}
+
+/// `NAME:ADDRESS` or `NAME=ADDRESS`; an IPv6 address may stand in brackets.
+fn host(text: &str) -> Result<(String, String), Error> {
+    let bad = |why: &str| Error::BadValue { flag: "--add-host", text: text.to_owned(), why: why.to_owned() };
+    let (name, address) = text.split_once([':', '=']).ok_or_else(|| bad("expected NAME:ADDRESS"))?;
+    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == '#') {
+        return Err(bad("this is no host name"));
+    }
+    let address = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+    let address: IpAddr = address.parse().map_err(|_| bad("the address is no IP address"))?;
+    Ok((name.to_owned(), address.to_string()))
+}
+
+fn results(args: &ResultArgs) -> Vec<ResultFile> {
+    let files = [
+        (&args.iidfile, Content::ImageId),
+        (&args.digest_file, Content::Digest),
+        (&args.metadata_file, Content::Metadata),
+    ];
+    let given = files.into_iter().filter_map(|(path, content)| Some((path.clone()?, content)));
+    given.map(|(path, content)| ResultFile { path, content }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn build_in(dir: &Path, flags: &[&str], environment: &Environment) -> Result<BuildSettings, Error> {
+        std::fs::write(dir.join("Containerfile"), "FROM scratch").unwrap();
+        let words = flags.iter().map(OsString::from).chain([dir.into()]);
+        let (_, args) = BuildArgs::from_words(words.collect()).unwrap();
+        settle(&args, None, environment, &mut std::io::empty())
+    }
+
+    fn build(flags: &[&str]) -> Result<BuildSettings, Error> {
+        build_in(tempfile::tempdir().unwrap().path(), flags, &Environment::of(&[]))
+    }
+
+    fn refusal(flags: &[&str]) -> (String, u8) {
+        let error = build(flags).unwrap_err();
+        (error.to_string(), error.exit_code())
+    }
+
+    #[test]
+    fn defaults_are_those_of_buildkit() {
+        let settings = build(&[]).unwrap();
+        let options = settings.options;
+        assert_eq!((options.pull, options.network), (PullPolicy::Missing, Network::Host));
+        assert_eq!((options.compression, options.now), (Compression::Gzip(6), 1_700_000_000));
+        assert!(!settings.push && settings.outputs.is_empty() && settings.notes.is_empty());
+    }
+
+    #[test]
+    fn flags_become_options() {
+        let options = build(&[
+            "-t", "app", "--tag=q.io/app:2", "--label", "a=b=c", "--label=d", "--compression-format=zstd",
+            "--network=none", "--add-host=db:10.0.0.1", "--add-host=six:::1", "--add-host=br=[::2]", "--pull",
+        ])
+        .unwrap()
+        .options;
+        let tags: Vec<_> = options.tags.iter().map(Reference::to_string).collect();
+        assert_eq!(tags, ["docker.io/library/app:latest", "q.io/app:2"]);
+        assert_eq!(options.labels, [("a".into(), "b=c".into()), ("d".into(), String::new())]);
+        assert_eq!(options.compression, Compression::Zstd(3));
+        assert_eq!((options.network, options.pull), (Network::None, PullPolicy::Always));
+        let hosts: Vec<_> = options.hosts.iter().map(|(name, address)| format!("{name} {address}")).collect();
+        assert_eq!(hosts, ["db 10.0.0.1", "six ::1", "br ::2"]);
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_by_name() {
+        for (flags, message) in [
+            (&["--secret", "id=a"] as &[&str], "--secret is not supported yet"),
+            (&["--squash", "--layers=false"], "--layers=false, --squash=true are not supported yet"),
+            (&["--format=docker"], "--format=docker is not supported yet"),
+            (&["--platform=linux/s390x"], "building for linux/s390x on linux/amd64 is not supported yet"),
+            (&["--platform=linux/amd64,linux/arm64"], "more than one --platform is not supported yet"),
+            (&["-f", "a", "-f", "b"], "more than one --file is not supported yet"),
+            (&["--annotation=index:a=b"], "an annotation of the index is not supported yet"),
+            (&["--push"], "--push needs a name to push to"),
+            (&["-t", "docker://q.io/a"], "invalid --tag `docker://q.io/a`: a tag is only a name; use --push to say where the image goes"),
+            (&["-t", "A"], "invalid image reference `A`: the repository must be lower case"),
+            (&["--network=bridge"], "invalid --network `bridge`: supported are host and none"),
+            (&["--add-host=x:host-gateway"], "invalid --add-host `x:host-gateway`: the address is no IP address"),
+            (&["--compression-level=20"], "invalid --compression-level `20`: gzip has levels from 1 to 9"),
+            (&["--isolation=vm"], "invalid --isolation `vm`: known are namespaces, and buildah's names for it oci, rootless and chroot"),
+        ] {
+            assert_eq!(refusal(flags), (message.to_owned(), 2), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn flags_without_effect_are_told_of() {
+        let settings = build(&["--memory=1g", "--rm", "--runtime", "crun"]).unwrap();
+        assert_eq!(
+            settings.notes,
+            [
+                "--memory has no effect: builder makes no cgroups; limit the pod instead",
+                "--runtime has no effect: builder runs steps itself, without an OCI runtime"
+            ]
+        );
+    }
+}

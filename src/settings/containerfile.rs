@@ -1,0 +1,301 @@
+//! Finds and reads the Containerfile and the ignore file that goes with it.
+//!
+//! What is found by its name inside the build context is read inside of it: a link in a hostile context leads to no
+//! file elsewhere, whose lines an error message would show. A file that the user names is read where it is.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use containerfile::Source;
+
+use super::Error;
+
+/// In the order of precedence; the last one is BuildKit's.
+const NAMES: [&str; 3] = ["Containerfile", "Dockerfile", "dockerfile"];
+
+/// No honest Containerfile or ignore file is larger.
+const SIZE_LIMIT: u64 = 16 << 20;
+
+/// A Containerfile with what belongs to it.
+#[derive(Debug)]
+pub struct Found {
+    /// Its text.
+    pub containerfile: Source,
+    /// The ignore file, if there is one.
+    pub ignore: Option<Source>,
+}
+
+/// The directory with the files that COPY reads.
+#[derive(Debug)]
+struct Context {
+    dir: PathBuf,
+    root: layer::Root,
+}
+
+impl Context {
+    fn open(dir: &Path) -> Result<Self, Error> {
+        let bad = |what| Error::BadContext { path: dir.to_owned(), what };
+        match std::fs::metadata(dir) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return Err(bad("not a directory")),
+            Err(_) if is_url(dir) => return Err(bad("a URL, which is not supported yet")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(bad("not there")),
+            Err(source) => return Err(Error::Io { operation: "read", path: dir.to_owned(), source }),
+        }
+        let root = layer::Root::open(dir).map_err(|source| Error::Context { source })?;
+        Ok(Self { dir: dir.to_owned(), root })
+    }
+
+    /// The file's bytes, without leaving the context; `None` if it is not there.
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+        self.root.read_bounded(path, SIZE_LIMIT).map_err(|source| Error::Context { source })
+    }
+
+    /// How messages call a file of the context: as the user would from where they stand.
+    fn shown(&self, path: &Path) -> PathBuf {
+        if self.dir == Path::new(".") { path.to_owned() } else { self.dir.join(path) }
+    }
+
+    fn read_text(&self, path: &Path) -> Result<Option<Source>, Error> {
+        let Some(bytes) = self.read(path)? else { return Ok(None) };
+        text(&self.shown(path), bytes).map(Some)
+    }
+}
+
+/// The Containerfile `file`, or the one of `context`, with its ignore file, or the one named by `ignorefile`.
+///
+/// `context` is `None` if there is none. `stdin` is read if `file` is `-`.
+pub fn find(
+    context: Option<&Path>,
+    file: Option<&Path>,
+    ignorefile: Option<&Path>,
+    stdin: &mut dyn Read,
+) -> Result<Found, Error> {
+    let context = context.map(Context::open).transpose()?;
+    let (containerfile, beside) = match file {
+        Some(file) if file == Path::new("-") => (from_stdin(stdin)?, None),
+        Some(file) => named(file, context.as_ref())?,
+        None => match &context {
+            Some(context) => usual(context)?,
+            None => (from_stdin(stdin)?, None),
+        },
+    };
+    let ignore = match (ignorefile, &context) {
+        (Some(file), _) => Some(text(file, read(file)?)?),
+        (None, Some(context)) => ignore_file(context, beside)?,
+        (None, None) => None,
+    };
+    Ok(Found { containerfile, ignore })
+}
+
+/// Where ignore files of a Containerfile are looked for: next to it.
+enum Beside {
+    File(PathBuf),
+    InContext(PathBuf),
+}
+
+fn usual(context: &Context) -> Result<(Source, Option<Beside>), Error> {
+    for name in NAMES.map(Path::new) {
+        if let Some(bytes) = context.read(name)? {
+            let source = Source::from_bytes(context.shown(name).to_string_lossy(), &bytes);
+            return Ok((source, Some(Beside::InContext(name.to_owned()))));
+        }
+    }
+    Err(Error::NoContainerfile { tried: NAMES.iter().map(|name| context.shown(name.as_ref())).collect() })
+}
+
+/// A file that the user names: from where they stand, or, as with buildah, inside the context.
+fn named(file: &Path, context: Option<&Context>) -> Result<(Source, Option<Beside>), Error> {
+    if file.extension().is_some_and(|extension| extension == "in") {
+        return Err(Error::Unsupported { what: format!("the C preprocessor for `{}`", file.display()) });
+    }
+    match read(file) {
+        Ok(bytes) => Ok((Source::from_bytes(file.to_string_lossy(), &bytes), Some(Beside::File(file.to_owned())))),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            let inside = context.filter(|_| file.is_relative()).map(|context| (context, context.read(file)));
+            match inside {
+                Some((context, bytes)) => {
+                    let tried = || vec![file.to_owned(), context.shown(file)];
+                    let bytes = bytes?.ok_or_else(|| Error::NoContainerfile { tried: tried() })?;
+                    let source = Source::from_bytes(context.shown(file).to_string_lossy(), &bytes);
+                    Ok((source, Some(Beside::InContext(file.to_owned()))))
+                }
+                None => Err(Error::NoContainerfile { tried: vec![file.to_owned()] }),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The Containerfile's own ignore file, else that of the context; each in our spelling first, then in Docker's.
+fn ignore_file(context: &Context, beside: Option<Beside>) -> Result<Option<Source>, Error> {
+    const SUFFIXES: [&str; 2] = [".containerignore", ".dockerignore"];
+    let with = |path: &Path, suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    for suffix in SUFFIXES {
+        let own = match &beside {
+            None => None,
+            Some(Beside::InContext(path)) => context.read_text(&with(path, suffix))?,
+            Some(Beside::File(path)) => optional(&with(path, suffix))?,
+        };
+        if own.is_some() {
+            return Ok(own);
+        }
+    }
+    for name in SUFFIXES {
+        if let Some(found) = context.read_text(Path::new(name))? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn from_stdin(stdin: &mut dyn Read) -> Result<Source, Error> {
+    let name = Path::new("standard input");
+    let bytes = read_from(stdin, name)?;
+    // A tar holds zeros in its first header, and no compression begins with text.
+    if bytes.contains(&0) {
+        return Err(Error::Unsupported { what: "a build context from standard input".to_owned() });
+    }
+    Ok(Source::from_bytes("-", &bytes))
+}
+
+fn optional(path: &Path) -> Result<Option<Source>, Error> {
+    match read(path) {
+        Ok(bytes) => text(path, bytes).map(Some),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a file that the user named; it may be a pipe.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |source| Error::Io { operation: "read", path: path.to_owned(), source };
+    read_from(&mut std::fs::File::open(path).map_err(failed)?, path)
+}
+
+fn read_from(reader: &mut dyn Read, path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let failed = |source| Error::Io { operation: "read", path: path.to_owned(), source };
+    reader.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return Err(Error::TooLarge { path: path.to_owned(), limit: SIZE_LIMIT });
+    }
+    Ok(bytes)
+}
+
+/// An ignore file's bytes as text; patterns that were misread would let secrets into an image.
+fn text(path: &Path, bytes: Vec<u8>) -> Result<Source, Error> {
+    let text = String::from_utf8(bytes).map_err(|_| Error::NotText { path: path.to_owned() })?;
+    Ok(Source::new(path.to_string_lossy(), text))
+}
+
+fn is_url(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.contains("://") || path.starts_with("git@"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        dir
+    }
+
+    fn found(context: &Path, file: Option<&Path>) -> Result<(String, Option<String>), Error> {
+        let found = find(Some(context), file, None, &mut std::io::empty())?;
+        let ignore = found.ignore.map(|ignore| ignore.text().to_owned());
+        Ok((found.containerfile.text().to_owned(), ignore))
+    }
+
+    #[test]
+    fn a_containerfile_comes_before_a_dockerfile() {
+        for (files, expected) in [
+            (&["Containerfile", "Dockerfile", "dockerfile"] as &[&str], "Containerfile"),
+            (&["Dockerfile", "dockerfile"], "Dockerfile"),
+            (&["dockerfile"], "dockerfile"),
+        ] {
+            let files: Vec<_> = files.iter().map(|name| (*name, *name)).collect();
+            let dir = tree(&files);
+            assert_eq!(found(dir.path(), None).unwrap().0, expected);
+        }
+        let error = found(tree(&[]).path(), None).unwrap_err();
+        assert!(error.to_string().starts_with("there is no Containerfile at `"), "{error}");
+    }
+
+    #[test]
+    fn the_own_ignore_file_wins_whole_and_containerignore_comes_first() {
+        let all = [
+            ("Containerfile.containerignore", "1"),
+            ("Containerfile.dockerignore", "2"),
+            (".containerignore", "3"),
+            (".dockerignore", "4"),
+        ];
+        for first in 0..=all.len() {
+            let mut files = vec![("Containerfile", "FROM scratch")];
+            files.extend(&all[first..]);
+            let dir = tree(&files);
+            let expected = all.get(first).map(|(_, text)| (*text).to_owned());
+            assert_eq!(found(dir.path(), None).unwrap().1, expected, "{first}");
+        }
+    }
+
+    #[test]
+    fn a_named_file_is_looked_for_outside_and_then_inside_of_the_context() {
+        let dir = tree(&[("ctx/a/File", "inside"), ("outside/File", "outside"), ("outside/File.dockerignore", "x")]);
+        let context = dir.path().join("ctx");
+        let outside = dir.path().join("outside/File");
+        assert_eq!(found(&context, Some(&outside)).unwrap(), ("outside".to_owned(), Some("x".to_owned())));
+        assert_eq!(found(&context, Some(Path::new("a/File"))).unwrap().0, "inside");
+        let error = found(&context, Some(Path::new("b/File"))).unwrap_err();
+        assert!(error.to_string().contains("ctx/b/File"), "{error}");
+    }
+
+    #[test]
+    fn a_link_in_the_context_leads_to_no_file_outside() {
+        let dir = tree(&[("secret", "password"), ("ctx/real", "FROM scratch")]);
+        let context = dir.path().join("ctx");
+        let link = context.join("Containerfile");
+        std::os::unix::fs::symlink(dir.path().join("secret"), &link).unwrap();
+        assert!(found(&context, None).is_err());
+        std::fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink("..data/Containerfile", &link).unwrap();
+        std::fs::create_dir(context.join("..data")).unwrap();
+        std::os::unix::fs::symlink("../real", context.join("..data/Containerfile")).unwrap();
+        assert_eq!(found(&context, None).unwrap().0, "FROM scratch");
+    }
+
+    #[test]
+    fn standard_input_is_a_containerfile_with_or_without_a_context() {
+        let dir = tree(&[(".dockerignore", "x"), ("-.dockerignore", "no")]);
+        let mut stdin: &[u8] = b"FROM scratch";
+        let found = find(Some(dir.path()), Some(Path::new("-")), None, &mut stdin).unwrap();
+        assert_eq!((found.containerfile.name(), found.containerfile.text()), ("-", "FROM scratch"));
+        assert_eq!(found.ignore.unwrap().text(), "x");
+        let mut stdin: &[u8] = b"FROM scratch";
+        assert!(find(None, None, None, &mut stdin).unwrap().ignore.is_none());
+        let mut tar: &[u8] = &[0; 1024];
+        let error = find(None, None, None, &mut tar).unwrap_err();
+        assert_eq!(error.to_string(), "a build context from standard input is not supported yet");
+    }
+
+    #[test]
+    fn a_context_that_is_no_directory_is_refused() {
+        let dir = tree(&[("file", "")]);
+        for (path, what) in [("file", "not a directory"), ("nothing", "not there")] {
+            let error = found(&dir.path().join(path), None).unwrap_err();
+            assert!(error.to_string().ends_with(what), "{error}");
+        }
+        let error = found(Path::new("https://example.com/a.git"), None).unwrap_err();
+        assert!(error.to_string().ends_with("a URL, which is not supported yet"), "{error}");
+    }
+}

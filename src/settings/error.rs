@@ -1,0 +1,174 @@
+//! Why arguments, environment and files do not make settings.
+
+use std::path::PathBuf;
+
+/// Something the user asked for that cannot be, found before any work was done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name that should be an image is none.
+    #[error(transparent)]
+    BadName(#[from] oci::Error),
+    /// The argument of a flag has no meaning.
+    #[error("invalid {flag} `{text}`: {why}")]
+    BadValue {
+        /// The flag or variable, as the user writes it.
+        flag: &'static str,
+        /// Its value.
+        text: String,
+        /// Why it cannot be.
+        why: String,
+    },
+    /// Credentials that are not `USER:PASSWORD`; their text is not shown.
+    #[error("--creds is not USER:PASSWORD")]
+    Credentials,
+    /// A Containerfile that is not there.
+    #[error("there is no Containerfile at {}", paths(.tried))]
+    NoContainerfile {
+        /// The places that were looked at.
+        tried: Vec<PathBuf>,
+    },
+    /// A build context that is no directory.
+    #[error("the build context `{}` is {what}", .path.display())]
+    BadContext {
+        /// The context.
+        path: PathBuf,
+        /// `not there`, `not a directory`, `a URL, which is not supported yet`.
+        what: &'static str,
+    },
+    /// A file is larger than any honest one.
+    #[error("`{}` is larger than {limit} bytes", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// An ignore file or a file of build arguments that is not UTF-8.
+    #[error("`{}` is not UTF-8 text", .path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Flags that are known from other tools, and not supported yet.
+    #[error("{} not supported yet", flags_are(.flags))]
+    NotYet {
+        /// The flags as the user writes them.
+        flags: Vec<String>,
+    },
+    /// A value that is known from other tools, and not supported yet.
+    #[error("{what} is not supported yet")]
+    Unsupported {
+        /// The feature, in the user's spelling.
+        what: String,
+    },
+    /// `--push` without a name.
+    #[error("--push needs a name to push to")]
+    PushWithoutTag,
+    /// Two things want to write to standard output.
+    #[error("only one output can be `-`")]
+    StdoutTwice,
+    /// A file operation failed.
+    #[error("cannot {operation} `{}`", .path.display())]
+    Io {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// A file of the build context could not be read.
+    #[error("cannot read the build context")]
+    Context {
+        /// Why not.
+        source: layer::Error,
+    },
+    /// A variable that the task must set is not set.
+    #[error("the variable {name} is not set")]
+    NoVariable {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A workspace that the task must have is not bound.
+    #[error("the workspace `{name}` is not bound")]
+    NotBound {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The workspace with credentials has none.
+    #[error("neither `config.json` nor `.dockerconfigjson` is in the dockerconfig workspace `{}`", .path.display())]
+    NoDockerConfig {
+        /// The workspace.
+        path: PathBuf,
+    },
+    /// Words that end inside quotes.
+    #[error("unmatched {quote} quote in {variable}")]
+    Unmatched {
+        /// `single` or `double`.
+        quote: &'static str,
+        /// The variable with the words.
+        variable: &'static str,
+    },
+    /// Words that are no arguments; the parser has its own way to say so.
+    #[error("{error}")]
+    Usage {
+        /// The variable with the words, or `the command line`.
+        variable: &'static str,
+        /// What the parser says.
+        error: Box<clap::Error>,
+    },
+}
+
+impl Error {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoContainerfile { .. } => {
+                Some("name it with -f, or give the directory that holds it as the last argument".to_owned())
+            }
+            Self::BadContext { what: "not there", .. } => {
+                Some("the last argument is the directory that COPY and ADD read".to_owned())
+            }
+            Self::Credentials => Some(
+                "builder never asks for a password: write --creds=USER:PASSWORD, or use --authfile".to_owned(),
+            ),
+            Self::NotYet { flags } if flags.iter().any(|flag| flag == "--volume") => {
+                Some("COPY the files into a stage and use `COPY --from`".to_owned())
+            }
+            Self::PushWithoutTag => Some("name the image with -t REGISTRY/REPOSITORY:TAG".to_owned()),
+            Self::NotBound { name } => Some(format!("bind the workspace `{name}` in the TaskRun")),
+            Self::NoVariable { name } => Some(format!(
+                "`builder tekton` is the step of a Task, which sets {name}; see deploy/tekton/builder-ns.yaml"
+            )),
+            Self::NoDockerConfig { .. } => Some(
+                "bind a secret of type kubernetes.io/dockerconfigjson, or one with the key config.json".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// The exit code of a builder that ends with this error.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::BadName(_)
+            | Self::BadValue { .. }
+            | Self::Credentials
+            | Self::NotYet { .. }
+            | Self::Unsupported { .. }
+            | Self::PushWithoutTag
+            | Self::StdoutTwice
+            | Self::Unmatched { .. } => 2,
+            Self::Usage { error, .. } => u8::try_from(error.exit_code()).unwrap_or(2),
+            _ => 1,
+        }
+    }
+}
+
+fn paths(tried: &[PathBuf]) -> String {
+    let quoted: Vec<_> = tried.iter().map(|path| format!("`{}`", path.display())).collect();
+    quoted.join(" or ")
+}
+
+fn flags_are(flags: &[String]) -> String {
+    format!("{} {}", flags.join(", "), if flags.len() == 1 { "is" } else { "are" })
+}

@@ -1,0 +1,55 @@
+//! From what the user typed, the environment and files to plain values: what is to be done, all decided.
+//!
+//! The only reader of environment, home and clock. Must not know how things are done or shown. Whatever can be refused
+//! without doing any work is refused here. Start reading at [`build::settle`].
+
+pub mod build;
+mod containerfile;
+mod duration;
+mod environment;
+mod error;
+mod foreign;
+mod outputs;
+mod registry;
+mod state;
+pub mod tekton;
+mod times;
+pub mod transfer;
+mod values;
+mod words;
+
+pub use self::build::BuildSettings;
+pub use self::environment::Environment;
+pub use self::error::Error;
+pub use self::foreign::refuse_or_note;
+pub use self::outputs::is_stdout;
+pub use self::state::StateDir;
+pub use self::tekton::TektonSettings;
+pub use self::transfer::{PullSettings, PushSettings};
+
+use store::{Keep, PruneOptions};
+
+use crate::args::{PruneArgs, StorageDriver};
+
+/// What `prune` removes.
+pub fn prune(args: &PruneArgs) -> Result<PruneOptions, Error> {
+    let Some(text) = &args.unused_for else {
+        let cache = if args.all { Keep::Nothing } else { Keep::All };
+        return Ok(PruneOptions { cache, unnamed_images: args.all });
+    };
+    let age = duration::parse(text).ok_or_else(|| Error::BadValue {
+        flag: "--unused-for",
+        text: text.clone(),
+        why: "expected a duration such as 12h or 7d".to_owned(),
+    })?;
+    Ok(PruneOptions { cache: Keep::UsedSince(environment::ago(age)), unnamed_images: false })
+}
+
+/// The engine's word for a storage driver.
+pub fn storage_driver(driver: StorageDriver) -> engine::StorageDriver {
+    match driver {
+        StorageDriver::Auto => engine::StorageDriver::Auto,
+        StorageDriver::Overlay => engine::StorageDriver::Overlay,
+        StorageDriver::Vfs => engine::StorageDriver::Vfs,
+    }
+}
