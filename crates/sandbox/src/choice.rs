@@ -96,3 +96,73 @@ fn denied(denial: Option<&Denial>) -> Error {
     };
     Error::NoIsolation { denial: denial.cloned().unwrap_or_else(unknown) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capabilities::{CapabilitySet, Held};
+    use crate::facts::{Fact, Seccomp};
+    use crate::id_map::IdMap;
+
+    fn denial(why: &str) -> Denial {
+        Denial { call: "call".to_owned(), errno: None, why: why.to_owned(), cure: Some("a cure".to_owned()) }
+    }
+
+    fn facts(identity: Option<Identity>) -> Facts {
+        let allowed = || Fact::Allowed { detail: String::new() };
+        let denied = |why| Fact::Denied(denial(why));
+        Facts {
+            kernel: "6.1".to_owned(),
+            uid: 1000,
+            gid: 1000,
+            held: Held { effective: CapabilitySet::NONE, bounding: CapabilitySet::NONE },
+            id_map: IdMap::single(0, 0),
+            no_new_privs: false,
+            seccomp: Seccomp::Disabled,
+            real_root: denied("no root"),
+            own_map: denied("no capabilities"),
+            subordinate_map: denied("no helper"),
+            single_map: if identity.is_some() { allowed() } else { denied("no namespaces") },
+            tmpfs: allowed(),
+            bind: allowed(),
+            pid_namespace: allowed(),
+            network_namespace: allowed(),
+            proc: denied("masked"),
+            pivot_root: allowed(),
+            overlay: denied("on overlay"),
+            overlay_xattrs: None,
+            ptrace: allowed(),
+            seccomp_filter: allowed(),
+            seccomp_notify: allowed(),
+            landlock: allowed(),
+            identity,
+        }
+    }
+
+    #[test]
+    fn one_id_is_taken_with_the_reason_why_there_are_no_more() {
+        let facts = facts(Some(Identity::Single(IdMap::single(1000, 1000))));
+        let choice = choose(&facts, Requested { isolation: Some(Isolation::Namespaces) }).unwrap();
+        assert_eq!(choice.to_string(), "isolation: namespaces, identity: single (call: no helper)");
+        assert_eq!(choice.overlay, None);
+    }
+
+    #[test]
+    fn what_is_needed_and_denied_is_named_with_its_cure() {
+        let error = choose(&facts(None), Requested::default()).unwrap_err();
+        assert_eq!(error.to_string(), "cannot isolate RUN steps here: call: no namespaces");
+        assert_eq!(error.hint().as_deref(), Some("a cure"));
+        let identity = Identity::Single(IdMap::single(1000, 1000));
+        let without_pivot = Facts { pivot_root: Fact::Denied(denial("no pivot")), ..facts(Some(identity)) };
+        let error = choose(&without_pivot, Requested::default()).unwrap_err();
+        assert_eq!(error.to_string(), "cannot isolate RUN steps here: call: no pivot");
+    }
+
+    #[test]
+    fn buildahs_names_of_isolations_are_known() {
+        for name in ["namespaces", "oci", "rootless", "chroot"] {
+            assert_eq!(name.parse(), Ok(Isolation::Namespaces));
+        }
+        assert!("vm".parse::<Isolation>().is_err());
+    }
+}

@@ -27,6 +27,9 @@ pub(crate) fn fork() -> Result<Forked, Error> {
     if threads != 1 {
         return Err(Error::Threaded { threads });
     }
+    // An inherited SIG_IGN would have the kernel reap the child before it is waited for (waitpid(2)).
+    // SAFETY: signal(2) takes no pointers, and SIG_DFL is no handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
     // SAFETY: with a single thread no lock can be held by a thread that the child lacks.
     let pid = unsafe { libc::fork() };
     match Pid::from_raw(pid) {

@@ -42,6 +42,7 @@ struct Command {
 
 fn prepare(spec: &RunSpec) -> Result<Command, Error> {
     rustix::process::setsid().attempt("setsid", || "start a session".to_owned())?;
+    // Rust's runtime ignores SIGPIPE; what else was inherited the keeper reset.
     sys::reset_signals().attempt("sigprocmask", || "reset signals".to_owned())?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     enter_directory(&spec.cwd)?;

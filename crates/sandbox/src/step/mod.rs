@@ -65,7 +65,11 @@ fn report_failure(control: &UnixStream, result: Result<(), Error>) -> i32 {
 }
 
 /// Takes the socket from standard input, which becomes /dev/null, and closes everything else but the outputs.
+///
+/// From then on a Ctrl-C at the terminal is the builder's to handle.
 fn take_control() -> Result<UnixStream, Errno> {
+    rustix::process::setsid()?;
+    sys::reset_signals()?;
     // A descriptor that the builder inherited unknowingly must not reach the step.
     sys::close_from(3)?;
     let control = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;

@@ -4,11 +4,12 @@ use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::Cancellation;
+use tempfile::TempDir;
 
 use crate::lifetime::{is_running, sleeper};
 use crate::setting::{Setting, Who};
@@ -17,6 +18,7 @@ use crate::{ENDLESS, Test, this_program};
 pub(crate) const TESTS: &[Test<fn(Who)>] = &[
     ("a_killed_builder_leaves_nothing_running", Who::ALL, a_killed_builder_leaves_nothing),
     ("a_killed_child_of_the_supervisor_ends_it_likewise", &[Who::Pod, Who::Subordinate], a_killed_child),
+    ("an_ignored_sigchld_does_no_harm", &[Who::Root, Who::Single], an_ignored_sigchld_does_no_harm),
     ("a_signal_reaches_the_builder", Who::ALL, a_signal_reaches_the_builder),
 ];
 
@@ -30,24 +32,30 @@ pub(crate) fn run_endlessly(setting: &Setting) {
     sandbox::run(&spec, &mut print, &Cancellation::new().unwrap()).unwrap();
 }
 
+/// Where any user can make files, and nothing is left.
+fn shared_dir() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o1777)).unwrap();
+    dir
+}
+
 /// A builder with a step that sleeps.
 struct Builder {
     process: Child,
     /// Where the builder works on; the started process is its supervisor then.
     entered: Pid,
     sleeper: String,
-    _dir: tempfile::TempDir,
+    _dir: TempDir,
 }
 
 impl Builder {
     fn start(who: Who) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o1777)).unwrap();
-        let mut process = this_program(&[ENDLESS, &format!("{who:?}")])
-            .env("TMPDIR", dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let dir = shared_dir();
+        Self::from_command(this_program(&[ENDLESS, &format!("{who:?}")]), dir)
+    }
+
+    fn from_command(mut command: Command, dir: TempDir) -> Self {
+        let mut process = command.env("TMPDIR", dir.path()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let entered = Pid::from_raw(lines.next().unwrap().unwrap().parse().unwrap()).unwrap();
         let sleeper = lines.next().unwrap().unwrap();
@@ -97,6 +105,17 @@ fn a_killed_builder_leaves_nothing(who: Who) {
 
 fn a_killed_child(who: Who) {
     let builder = Builder::start(who);
+    let target = builder.entered;
+    assert_eq!(builder.ends_after(Signal::KILL, target).signal(), Some(9));
+}
+
+fn an_ignored_sigchld_does_no_harm(who: Who) {
+    #[expect(clippy::disallowed_methods, reason = "a test starts a builder")]
+    let mut command = Command::new("env");
+    command.arg("--ignore-signal=CHLD").arg(std::env::current_exe().unwrap());
+    command.args([ENDLESS, &format!("{who:?}")]);
+    let dir = shared_dir();
+    let builder = Builder::from_command(command, dir);
     let target = builder.entered;
     assert_eq!(builder.ends_after(Signal::KILL, target).signal(), Some(9));
 }

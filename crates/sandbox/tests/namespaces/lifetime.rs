@@ -3,10 +3,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use sandbox::{Cancellation, Error, Exit, RunSpec, Stream};
+use rustix::process::{Pid, Signal, kill_process};
+use sandbox::{Cancellation, Error, Exit, ProbeSettings, Requested, RunSpec, Stream};
 
 use crate::Test;
-use crate::setting::{Setting, Who, run, success};
+use crate::setting::{Setting, Who, give_up_sys_admin, run, success};
 
 pub(crate) const TESTS: &[Test] = &[
     ("background_processes_end_with_the_command", Who::ALL, background_processes_end),
@@ -19,6 +20,8 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("orphans_are_reaped", Who::ALL, orphans_are_reaped),
     ("steps_run_at_the_same_time", Who::ALL, steps_run_at_the_same_time),
+    ("a_killed_keeper_is_reported", Who::ALL, a_killed_keeper_is_reported),
+    ("a_denied_user_namespace_is_explained", &[Who::Pod], a_denied_user_namespace_is_explained),
     ("a_threaded_process_is_refused", &[Who::Root], a_threaded_process_is_refused),
     ("nothing_stays_mounted", Who::ALL, nothing_stays_mounted),
 ];
@@ -39,7 +42,7 @@ pub(crate) fn is_running(command: &str) -> bool {
 
 fn background_processes_end(setting: &Setting) {
     let sleeper = sleeper(1);
-    let script = format!("{sleeper} & (setsid_of_sort() {{ {sleeper}; }}; setsid_of_sort &) & echo started");
+    let script = format!("{sleeper} & (setsid {sleeper} &) & echo started");
     let start = Instant::now();
     assert_eq!(setting.output_of(&script), "started\n");
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -91,14 +94,12 @@ fn steps_run_at_the_same_time(setting: &Setting) {
     std::thread::scope(|scope| {
         let steps: Vec<_> = (0..4)
             .map(|number| {
-                // Mount points are made and removed under each other's feet.
-                let spec = RunSpec { ..setting.script(&format!("sleep 0.3; echo {number}")) };
                 let root = setting.path(&format!("root{number}"));
                 fs::create_dir_all(root.join("bin")).unwrap();
                 for name in ["busybox", "sh", "sleep", "echo"] {
                     fs::copy("/bin/busybox", root.join("bin").join(name)).unwrap();
                 }
-                let spec = RunSpec { rootfs: root, ..spec };
+                let spec = RunSpec { rootfs: root, ..setting.script(&format!("sleep 0.3; echo {number}")) };
                 scope.spawn(move || success(&spec))
             })
             .collect();
@@ -118,6 +119,37 @@ fn a_threaded_process_is_refused(setting: &Setting) {
         let facts = answer.unwrap();
         assert!(facts.real_root.denial().unwrap().why.contains("2 threads"));
     });
+}
+
+fn a_killed_keeper_is_reported(setting: &Setting) {
+    let sleeper = sleeper(4);
+    let children = || fs::read_to_string("/proc/thread-self/children").unwrap();
+    assert_eq!(children(), "");
+    let mut kill_it = |_, _: &[u8]| {
+        let keeper = Pid::from_raw(children().trim().parse().unwrap()).unwrap();
+        kill_process(keeper, Signal::KILL).unwrap();
+    };
+    let spec = setting.script(&format!("{sleeper} & echo ready; {sleeper}"));
+    let answer = sandbox::run(&spec, &mut kill_it, &Cancellation::new().unwrap());
+    assert_eq!(answer, Err(Error::Lost { process: "step".to_owned(), signal: Some(9) }));
+    let start = Instant::now();
+    while is_running(&sleeper) {
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}
+
+fn a_denied_user_namespace_is_explained(setting: &Setting) {
+    // The limit of this user namespace, not the machine's.
+    fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
+    give_up_sys_admin();
+    let facts = sandbox::probe(&setting.path("state"), &ProbeSettings::default()).unwrap();
+    let error = sandbox::choose(&facts, Requested::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot isolate RUN steps here: unshare(CLONE_NEWUSER): ENOSPC (no space left on device); the node allows no \
+         user namespaces"
+    );
+    assert_eq!(error.hint().as_deref(), Some("on the node: sysctl -w user.max_user_namespaces=15000"));
 }
 
 fn nothing_stays_mounted(setting: &Setting) {

@@ -27,10 +27,13 @@ pub(crate) enum Who {
     Subordinate,
     /// A user with one id.
     Single,
+    /// The same, with a masked /proc.
+    MaskedSingle,
 }
 
 impl Who {
-    pub(crate) const ALL: &[Self] = &[Self::Root, Self::Pod, Self::Masked, Self::Subordinate, Self::Single];
+    pub(crate) const ALL: &[Self] =
+        &[Self::Root, Self::Pod, Self::Masked, Self::Subordinate, Self::Single, Self::MaskedSingle];
     /// Those with more than one id.
     pub(crate) const MANY_IDS: &[Self] = &[Self::Root, Self::Pod, Self::Masked, Self::Subordinate];
 
@@ -38,7 +41,7 @@ impl Who {
         match self {
             Self::Root | Self::Pod | Self::Masked => 0,
             Self::Subordinate => 54_321,
-            Self::Single => 54_322,
+            Self::Single | Self::MaskedSingle => 54_322,
         }
     }
 }
@@ -74,7 +77,7 @@ impl Setting {
         let choice = sandbox::choose(&facts, Requested::default()).unwrap();
         let expected = match &choice.identity {
             Identity::Root(_) => who == Who::Root,
-            Identity::Single(_) => who == Who::Single,
+            Identity::Single(_) => matches!(who, Who::Single | Who::MaskedSingle),
             Identity::Mapped { writer: MapWriter::OwnCapabilities, .. } => {
                 matches!(who, Who::Pod | Who::Masked)
             }
@@ -141,8 +144,8 @@ fn make_root(root: &Path) {
     fs::copy("/bin/busybox", root.join("bin/busybox")).expect("busybox-static is installed");
     for name in [
         "sh", "cat", "chown", "chmod", "dd", "echo", "env", "grep", "head", "hostname", "id", "kill", "ln",
-        "ls", "mkdir", "mount", "ping", "ps", "readlink", "rm", "seq", "sleep", "stat", "touch", "true",
-        "umount", "wc",
+        "ls", "mkdir", "mount", "ping", "ps", "readlink", "rm", "seq", "setsid", "sleep", "stat", "touch",
+        "true", "umount", "wc",
     ] {
         symlink("busybox", root.join("bin").join(name)).unwrap();
     }
@@ -164,8 +167,7 @@ fn become_someone(who: Who, dir: &TempDir, settings: &ProbeSettings) {
         Who::Root => {}
         Who::Pod => give_up_sys_admin(),
         Who::Masked => {
-            private_mounts();
-            mount_bind("/dev/null", "/proc/timer_list").unwrap();
+            mask_proc();
             give_up_sys_admin();
         }
         Who::Subordinate => {
@@ -182,7 +184,16 @@ fn become_someone(who: Who, dir: &TempDir, settings: &ProbeSettings) {
             become_user(who.uid());
         }
         Who::Single => become_user(who.uid()),
+        Who::MaskedSingle => {
+            mask_proc();
+            become_user(who.uid());
+        }
     }
+}
+
+fn mask_proc() {
+    private_mounts();
+    mount_bind("/dev/null", "/proc/timer_list").unwrap();
 }
 
 fn private_mounts() {
@@ -190,7 +201,7 @@ fn private_mounts() {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
 }
 
-fn give_up_sys_admin() {
+pub(crate) fn give_up_sys_admin() {
     let mut sets = rustix::thread::capabilities(None).unwrap();
     sets.permitted -= Kernel::SYS_ADMIN;
     sets.effective = sets.permitted;
