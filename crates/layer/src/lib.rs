@@ -18,6 +18,7 @@ mod deferred;
 mod descent;
 mod encoding;
 mod error;
+mod fingerprint;
 mod metadata;
 mod node;
 mod pack;

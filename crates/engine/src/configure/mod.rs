@@ -1,0 +1,186 @@
+//! Instructions that change the image config and nothing else: ENV, LABEL, CMD, EXPOSE and their like.
+//!
+//! Each tells what history says of it, in BuildKit's words.
+
+mod ports;
+mod signal;
+
+use std::time::Duration;
+
+use containerfile::{CommandLine, Healthcheck, Instruction, Pair, Word};
+
+use crate::error::{Cause, Error};
+use crate::stage::{Expander, State};
+use crate::step::Texts;
+
+/// Carries out an instruction of this kind. Returns the text for history; ONBUILD has none.
+pub(crate) fn configure(
+    instruction: &Instruction,
+    state: &mut State,
+    texts: &Texts<'_>,
+) -> Result<Option<String>, Error> {
+    let before = state.scope.clone();
+    let expander = texts.expander(&before);
+    let fail = |diagnostic| texts.error(diagnostic);
+    let created_by = match instruction {
+        Instruction::Arg(declarations) => {
+            let mut text = "ARG".to_owned();
+            for declaration in declarations {
+                let value = state.scope.declare(declaration, texts.globals, texts.escape).map_err(fail)?;
+                text.push_str(&format!(" {}", declaration.name.text()));
+                text.extend(value.iter().flat_map(|value| ["=", value]));
+            }
+            text
+        }
+        Instruction::Env(pairs) => {
+            let pairs = expand_pairs(pairs, &expander).map_err(fail)?;
+            pairs.iter().for_each(|(name, value)| state.set_env(name, value));
+            pairs_text("ENV", &pairs)
+        }
+        Instruction::Label(pairs) => {
+            let pairs = expand_pairs(pairs, &expander).map_err(fail)?;
+            state.config.config.labels.extend(pairs.iter().cloned());
+            pairs_text("LABEL", &pairs)
+        }
+        Instruction::Maintainer(name) => {
+            state.config.author = Some(name.value.clone());
+            format!("MAINTAINER {}", name.value)
+        }
+        Instruction::Expose(words) => expose(words, state, &expander, texts)?,
+        Instruction::Volume(words) => {
+            let volumes = expander.all(words).map_err(fail)?;
+            if volumes.iter().any(String::is_empty) {
+                return Err(Cause::Empty { what: "a volume" }.into());
+            }
+            state.config.config.volumes.extend(volumes.iter().cloned());
+            format!("VOLUME [{}]", volumes.join(" "))
+        }
+        Instruction::User(word) => {
+            state.config.config.user = not_empty(expander.word(word).map_err(fail)?, "the user")?;
+            format!("USER {}", state.config.config.user)
+        }
+        Instruction::Stopsignal(word) => {
+            let text = expander.word(word).map_err(fail)?;
+            signal::check(&text)?;
+            state.config.config.stop_signal = Some(text.clone());
+            format!("STOPSIGNAL {text}")
+        }
+        Instruction::Onbuild(onbuild) => {
+            state.config.config.on_build.push(onbuild.text.clone());
+            return Ok(None);
+        }
+        other => command(other, state),
+    };
+    Ok(Some(created_by))
+}
+
+/// CMD, ENTRYPOINT, SHELL and HEALTHCHECK, which see no variables.
+fn command(instruction: &Instruction, state: &mut State) -> String {
+    match instruction {
+        Instruction::Cmd(line) => {
+            let argv = argv(line, state);
+            state.has_cmd = true;
+            let text = format!("CMD {}", quoted(&argv));
+            state.config.config.args_escaped = true;
+            state.config.config.cmd = Some(argv);
+            text
+        }
+        Instruction::Entrypoint(line) => {
+            let argv = argv(line, state);
+            let text = format!("ENTRYPOINT {}", quoted(&argv));
+            state.config.config.entrypoint = Some(argv);
+            if !state.has_cmd {
+                state.config.config.cmd = None;
+            }
+            text
+        }
+        Instruction::Shell(shell) => {
+            state.config.config.shell = Some(shell.clone());
+            format!("SHELL [{}]", shell.join(" "))
+        }
+        Instruction::Healthcheck(check) => healthcheck(check, state),
+        other => unreachable!("{} makes a layer", other.name()),
+    }
+}
+
+fn argv(line: &CommandLine, state: &State) -> Vec<String> {
+    match line {
+        CommandLine::Exec(arguments) => arguments.clone(),
+        CommandLine::Shell(text) => {
+            let mut argv = state.shell();
+            argv.push(text.value.clone());
+            argv
+        }
+    }
+}
+
+fn healthcheck(check: &Healthcheck, state: &mut State) -> String {
+    let nanos =
+        |duration: Option<Duration>| duration.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
+    let check = match check {
+        Healthcheck::Disabled => oci::Healthcheck { test: vec!["NONE".to_owned()], ..Default::default() },
+        Healthcheck::Command { command, options } => oci::Healthcheck {
+            test: match command {
+                CommandLine::Exec(arguments) => {
+                    std::iter::once("CMD".to_owned()).chain(arguments.iter().cloned()).collect()
+                }
+                CommandLine::Shell(text) => vec!["CMD-SHELL".to_owned(), text.value.clone()],
+            },
+            interval: nanos(options.interval),
+            timeout: nanos(options.timeout),
+            start_period: nanos(options.start_period),
+            start_interval: nanos(options.start_interval),
+            retries: options.retries.unwrap_or(0).into(),
+            ..Default::default()
+        },
+    };
+    let seconds = |nanos: u64| format!("{}s", Duration::from_nanos(nanos).as_secs_f64());
+    let text = format!(
+        "HEALTHCHECK {{Test:[{}] Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
+        check.test.join(" "),
+        seconds(check.interval),
+        seconds(check.timeout),
+        seconds(check.start_period),
+        seconds(check.start_interval),
+        check.retries
+    );
+    state.config.config.healthcheck = Some(check);
+    text
+}
+
+fn expose(
+    words: &[Word],
+    state: &mut State,
+    expander: &Expander<'_>,
+    texts: &Texts<'_>,
+) -> Result<String, Error> {
+    let mut all = Vec::new();
+    for word in words {
+        for text in expander.words(word).map_err(|diagnostic| texts.error(diagnostic))? {
+            all.extend(ports::parse(&text).map_err(|cause| Error::from(cause).at(texts.place(word.span())))?);
+        }
+    }
+    state.config.config.exposed_ports.extend(all.iter().cloned());
+    Ok(format!("EXPOSE [{}]", all.join(" ")))
+}
+
+fn expand_pairs(
+    pairs: &[Pair],
+    expander: &Expander<'_>,
+) -> Result<Vec<(String, String)>, containerfile::Diagnostic> {
+    pairs.iter().map(|pair| Ok((expander.word(&pair.key)?, expander.word(&pair.value)?))).collect()
+}
+
+fn pairs_text(name: &str, pairs: &[(String, String)]) -> String {
+    pairs.iter().fold(name.to_owned(), |text, (key, value)| format!("{text} {key}={value}"))
+}
+
+/// Go's `%q` of a list of strings.
+fn quoted(words: &[String]) -> String {
+    let words: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+    format!("[{}]", words.join(" "))
+}
+
+fn not_empty(text: String, what: &'static str) -> Result<String, Error> {
+    if text.is_empty() { Err(Cause::Empty { what }.into()) } else { Ok(text) }
+}

@@ -1,0 +1,84 @@
+//! COPY and ADD: which entries a source names ([`selection`]), and where they go ([`placement`]).
+//!
+//! The rules are BuildKit's: the content of a directory is copied, not the directory; a link at the top of a source is
+//! followed and deeper ones are kept; links in the destination are followed inside the root.
+
+mod filter;
+mod placement;
+mod selection;
+
+use containerfile::Span;
+use layer::Root;
+use oci::{Digest, Digester, Reference};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+pub(crate) use filter::Filter;
+pub(crate) use placement::place;
+pub(crate) use selection::{Match, select};
+
+use crate::error::{Cause, Error};
+
+/// Where COPY takes its files from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CopySource {
+    /// The build context.
+    Context,
+    /// Nothing: `--from=scratch`.
+    Scratch,
+    /// An earlier stage.
+    Stage(usize),
+    /// An image.
+    Image(Reference),
+}
+
+/// What a COPY or ADD does.
+#[derive(Debug)]
+pub(crate) struct CopyOp {
+    /// `COPY` or `ADD`.
+    pub(crate) instruction: &'static str,
+    /// Where from.
+    pub(crate) from: CopySource,
+    /// Paths and patterns, with their places in the text.
+    pub(crate) sources: Vec<(String, Span)>,
+    /// Files that stand in the Containerfile: names and contents.
+    pub(crate) heredocs: Vec<(String, String)>,
+    /// An absolute path; a slash at its end makes it a directory.
+    pub(crate) destination: String,
+    /// `--chown`.
+    pub(crate) owner: Option<String>,
+    /// `--chmod`.
+    pub(crate) mode: Option<u32>,
+    /// Whether archives are unpacked.
+    pub(crate) unpack: bool,
+}
+
+/// The digest of everything that is copied, as the cache key needs it: what an image would keep of it but times.
+pub(crate) fn content(root: Option<&Root>, matches: &[Match], op: &CopyOp) -> Result<Digest, Error> {
+    let mut digester = Digester::new();
+    let mut field = |bytes: &[u8]| {
+        digester.update(&(bytes.len() as u64).to_be_bytes());
+        digester.update(bytes);
+    };
+    if let Some(root) = root {
+        // Owners count where they are kept: those of the context never are.
+        let with_owner = op.owner.is_none() && op.from != CopySource::Context;
+        for found in matches {
+            field(found.kind.name().as_bytes());
+            field(found.name.as_encoded_bytes());
+            let fingerprint =
+                |entry: &std::path::PathBuf| root.fingerprint(&found.source.join(entry), with_owner);
+            let digests: Result<Vec<_>, _> = found.entries.par_iter().map(fingerprint).collect();
+            let digests = digests
+                .map_err(|source| Cause::Layer { action: "read what is to be copied".into(), source })?;
+            for (entry, digest) in found.entries.iter().zip(digests) {
+                field(entry.as_os_str().as_encoded_bytes());
+                field(digest.as_bytes());
+            }
+        }
+    }
+    for (name, text) in &op.heredocs {
+        field(name.as_bytes());
+        field(text.as_bytes());
+    }
+    Ok(digester.finish())
+}

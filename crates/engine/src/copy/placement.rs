@@ -1,0 +1,156 @@
+//! From selected entries to where COPY puts them.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use layer::{Attributes, Copier, CopyOptions, FileKind, Ownership, Root, Timestamp, UnpackOptions, Xattrs};
+
+use super::selection::Match;
+use super::{CopyOp, CopySource};
+use crate::error::{Cause, Error};
+
+/// Carries out `op`: copies `matches` of `from` into `to`. `owner` is what `--chown` means in `to`; `now` is the time of
+/// files that have none of their own.
+pub(crate) fn place(
+    op: &CopyOp,
+    from: Option<&Root>,
+    matches: &[Match],
+    to: &Root,
+    owner: Option<(u32, u32)>,
+    now: i64,
+) -> Result<(), Error> {
+    let placement = Placement { op, to, owner };
+    placement.make_parents()?;
+    if let Some(from) = from {
+        // Owners of the context are those of whoever checked it out.
+        let kept = if op.from == CopySource::Context { Some((0, 0)) } else { None };
+        let options = CopyOptions { owner: owner.or(kept), mode: op.mode };
+        let mut copier = Copier::new(from, to, options);
+        let mut directories = Vec::new();
+        for found in matches {
+            if op.unpack && placement.unpack(from, found)? {
+                continue;
+            }
+            let target = placement.target(found.kind, Path::new(&found.name))?;
+            for entry in &found.entries {
+                copier
+                    .copy(&found.source.join(entry), &target.join(entry))
+                    .map_err(|e| placement.failed(e))?;
+            }
+            if found.kind == FileKind::Directory {
+                directories.push((&found.source, target));
+            }
+        }
+        copier.finish().map_err(|error| placement.failed(error))?;
+        for (source, target) in directories {
+            let metadata = from.lstat(source).map_err(|error| placement.failed(error))?;
+            let mtime = metadata.map_or_else(Timestamp::default, |metadata| metadata.mtime);
+            to.set_mtime(&target, mtime).map_err(|error| placement.failed(error))?;
+        }
+    }
+    placement.write_heredocs(now)
+}
+
+struct Placement<'a> {
+    op: &'a CopyOp,
+    to: &'a Root,
+    owner: Option<(u32, u32)>,
+}
+
+impl Placement<'_> {
+    /// What directories are like that are made on the way: `--chown` and `--chmod` are for them too.
+    fn ownership(&self) -> Ownership {
+        let (uid, gid) = self.owner.unwrap_or((0, 0));
+        Ownership { uid, gid, mode: self.op.mode.unwrap_or(0o755) }
+    }
+
+    fn make_parents(&self) -> Result<(), Error> {
+        let destination = Path::new(&self.op.destination);
+        let parent = match self.op.destination.ends_with('/') {
+            true => destination,
+            false => destination.parent().unwrap_or(destination),
+        };
+        self.make_dir(parent)
+    }
+
+    fn make_dir(&self, path: &Path) -> Result<(), Error> {
+        self.to.create_dir_all(path, &self.ownership()).map(drop).map_err(|error| self.failed(error))
+    }
+
+    /// Where an entry of this kind goes; an existing directory takes a file by its name.
+    fn target(&self, kind: FileKind, name: &Path) -> Result<PathBuf, Error> {
+        let destination = Path::new(&self.op.destination);
+        let existing = self.to.stat(destination).map_err(|error| self.failed(error))?;
+        let is_dir = existing.is_some_and(|metadata| metadata.kind == FileKind::Directory);
+        if kind == FileKind::Directory {
+            if existing.is_some() && !is_dir {
+                return Err(self.mismatch(name, "directory", &self.op.destination, "file"));
+            }
+            self.make_dir(destination)?;
+        }
+        let target = self.to.resolve(destination).map_err(|error| self.failed(error))?;
+        Ok(if is_dir && kind != FileKind::Directory { target.join(name) } else { target })
+    }
+
+    /// Unpacks `found` into the destination if it is an archive.
+    fn unpack(&self, from: &Root, found: &Match) -> Result<bool, Error> {
+        if found.kind != FileKind::File {
+            return Ok(false);
+        }
+        let failed = |source| Cause::Layer {
+            action: format!("unpack the archive `{}`", found.source.display()),
+            source,
+        };
+        let mut file = from.open_file(&found.source).map_err(failed)?;
+        if layer::probe_archive(&mut file).map_err(failed)?.is_none() {
+            return Ok(false);
+        }
+        self.make_dir(Path::new(&self.op.destination))?;
+        let (_, tar) = layer::decode(file).map_err(failed)?;
+        let options = UnpackOptions { owner: self.owner, mode: self.op.mode, ..UnpackOptions::default() };
+        layer::unpack(tar, self.to, Path::new(&self.op.destination), &options).map_err(failed)?;
+        Ok(true)
+    }
+
+    fn write_heredocs(&self, now: i64) -> Result<(), Error> {
+        let (uid, gid) = self.owner.unwrap_or((0, 0));
+        let attributes = Attributes {
+            mode: self.op.mode.unwrap_or(0o644),
+            uid,
+            gid,
+            mtime: Timestamp::from_secs(now),
+            xattrs: Xattrs::new(),
+        };
+        for (name, text) in &self.op.heredocs {
+            let target = self.target(FileKind::File, Path::new(name))?;
+            let mut copier = Copier::new(self.to, self.to, CopyOptions::default());
+            copier
+                .write(&target, &mut Cursor::new(text.as_bytes()), &attributes)
+                .and_then(|()| copier.finish())
+                .map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: layer::Error) -> Error {
+        match error {
+            layer::Error::Replacement { path, existing, replacement } => {
+                let target = format!("/{}", path.display());
+                self.mismatch(&path, replacement, &target, existing)
+            }
+            source => Cause::Layer { action: format!("copy to `{}`", self.op.destination), source }.into(),
+        }
+    }
+
+    fn mismatch(
+        &self,
+        path: &Path,
+        source_kind: &'static str,
+        target: &str,
+        target_kind: &'static str,
+    ) -> Error {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let target = target.to_owned();
+        Cause::KindMismatch { path: name, source_kind, target, target_kind }.into()
+    }
+}

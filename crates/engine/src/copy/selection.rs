@@ -1,0 +1,193 @@
+//! From a source of COPY to the entries it names.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use containerfile::glob::{self, Glob};
+use layer::{FileKind, Flow, Root, walk};
+
+use super::filter::Filter;
+use crate::error::{Cause, Error};
+
+/// An entry that a source names, and everything below it that is copied.
+#[derive(Debug)]
+pub(crate) struct Match {
+    /// Its canonical path in the source's root, links followed.
+    pub(crate) source: PathBuf,
+    /// The name it has in a destination directory: that of the link, if it was one.
+    pub(crate) name: OsString,
+    /// What it is.
+    pub(crate) kind: FileKind,
+    /// What is copied, relative to `source`, in order: for a directory what is in it, else the entry itself.
+    pub(crate) entries: Vec<PathBuf>,
+}
+
+/// Finds what `source` names in `root`. `what` says in errors where that is.
+///
+/// A path that does not exist, or that the filter hides, is an error; a pattern that matches nothing is none.
+pub(crate) fn select(
+    root: &Root,
+    source: &str,
+    filter: &Filter,
+    instruction: &'static str,
+    what: &str,
+) -> Result<Vec<Match>, Error> {
+    let failed = |error| failed(source, error);
+    let path = inside(source);
+    let has_pattern = path.iter().any(|name| glob::has_meta(&name.to_string_lossy()));
+    let paths = if has_pattern { expand(root, &path, filter).map_err(failed)? } else { vec![path.clone()] };
+    let mut matches = Vec::new();
+    for path in paths {
+        match find(root, &path, filter).map_err(failed)? {
+            Some(found) => matches.push(found),
+            None if has_pattern => {}
+            None => {
+                let ignored_by = root.lstat(&path).map_err(failed)?.and_then(|_| filter.hidden_by(&path));
+                let (path, place) = (source.to_owned(), what.to_owned());
+                return Err(Cause::MissingSource { instruction, path, place, ignored_by }.into());
+            }
+        }
+    }
+    Ok(matches)
+}
+
+fn failed(path: &str, source: layer::Error) -> Error {
+    Cause::Layer { action: format!("read `{path}`"), source }.into()
+}
+
+/// The path relative to the root; `..` cannot lead out of it.
+fn inside(source: &str) -> PathBuf {
+    let mut path = PathBuf::new();
+    for component in Path::new(source).components() {
+        match component {
+            Component::Normal(name) => path.push(name),
+            Component::ParentDir => drop(path.pop()),
+            _ => {}
+        }
+    }
+    path
+}
+
+/// The paths that a pattern matches, in order. Each element matches one name, and no link is followed.
+fn expand(root: &Root, pattern: &Path, filter: &Filter) -> Result<Vec<PathBuf>, layer::Error> {
+    let mut found = vec![PathBuf::new()];
+    for element in pattern {
+        let text = element.to_string_lossy();
+        // A pattern that is none matches nothing, as in Go.
+        let glob = glob::has_meta(&text).then(|| Glob::parse(&text));
+        let mut next = Vec::new();
+        for dir in found {
+            match &glob {
+                None => next.push(dir.join(element)),
+                Some(Err(_)) => {}
+                Some(Ok(glob)) => {
+                    let is_dir = root.stat(&dir)?.is_some_and(|m| m.kind == FileKind::Directory);
+                    let names = if is_dir { root.read_dir(&dir)? } else { Vec::new() };
+                    next.extend(
+                        names.iter().filter(|name| glob.matches(name.as_bytes())).map(|name| dir.join(name)),
+                    );
+                }
+            }
+        }
+        found = next;
+    }
+    let mut there = Vec::new();
+    for path in found {
+        let metadata = root.lstat(&path)?;
+        if metadata.is_some_and(|m| filter.allows(&path, m.kind == FileKind::Directory)) {
+            there.push(path);
+        }
+    }
+    Ok(there)
+}
+
+/// The entry at `path` with links followed, unless it does not exist or the filter hides it.
+fn find(root: &Root, path: &Path, filter: &Filter) -> Result<Option<Match>, layer::Error> {
+    let Some(metadata) = root.stat(path)? else { return Ok(None) };
+    let is_dir = metadata.kind == FileKind::Directory;
+    let source = root.resolve(path)?;
+    if !filter.allows(path, is_dir) || !filter.allows(&source, is_dir) {
+        return Ok(None);
+    }
+    let name = path.file_name().unwrap_or_default().to_owned();
+    let entries = if is_dir { below(root, &source, filter)? } else { vec![PathBuf::new()] };
+    Ok(Some(Match { source, name, kind: metadata.kind, entries }))
+}
+
+fn below(root: &Root, dir: &Path, filter: &Filter) -> Result<Vec<PathBuf>, layer::Error> {
+    let mut entries = Vec::new();
+    let mut rules = filter.walk();
+    walk(root, dir, |entry| {
+        let is_dir = entry.metadata.kind == FileKind::Directory;
+        if !rules.allows(&dir.join(entry.path), is_dir) {
+            return Ok(Flow::Skip);
+        }
+        if entry.metadata.kind != FileKind::Socket {
+            entries.push(entry.path.to_owned());
+        }
+        Ok::<_, layer::Error>(Flow::Descend)
+    })?;
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use containerfile::Source;
+
+    use super::*;
+
+    fn context() -> (tempfile::TempDir, Root) {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["a.txt", "b.txt", "src/main.rs", "src/lib.rs", "src/deep/x.rs", "doc/x.md"] {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        }
+        std::os::unix::fs::symlink("src", dir.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("out")).unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        (dir, root)
+    }
+
+    fn selected(source: &str, ignore: &str) -> Result<Vec<String>, String> {
+        let (_dir, root) = context();
+        let filter = Filter::parse(&Source::new(".dockerignore", ignore)).unwrap();
+        let matches =
+            select(&root, source, &filter, "COPY", "the build context").map_err(|e| e.to_string())?;
+        let paths = |found: &Match| {
+            let join =
+                |entry: &PathBuf| found.source.join(entry).to_string_lossy().trim_end_matches('/').to_owned();
+            found.entries.iter().map(join).collect::<Vec<_>>()
+        };
+        Ok(matches.iter().flat_map(paths).collect())
+    }
+
+    #[test]
+    fn paths_patterns_and_links() {
+        assert_eq!(selected("a.txt", "").unwrap(), ["a.txt"]);
+        assert_eq!(selected("/../../a.txt", "").unwrap(), ["a.txt"]);
+        assert_eq!(selected("*.txt", "").unwrap(), ["a.txt", "b.txt"]);
+        assert_eq!(selected("*/*.rs", "").unwrap(), ["src/lib.rs", "src/main.rs"]);
+        assert_eq!(selected("src", "").unwrap(), ["src/deep", "src/deep/x.rs", "src/lib.rs", "src/main.rs"]);
+        assert_eq!(selected("link", "").unwrap(), selected("src", "").unwrap());
+        assert_eq!(selected("*.none", "").unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_link_out_of_the_context_finds_nothing() {
+        assert_eq!(selected("out", "").unwrap_err(), "COPY source `out` is not in the build context");
+    }
+
+    #[test]
+    fn the_ignore_file_hides() {
+        assert_eq!(selected("*.txt", "b.txt").unwrap(), ["a.txt"]);
+        assert!(selected("b.txt", "b.txt").is_err());
+        assert_eq!(selected("src", "src/deep\n**/main.rs").unwrap(), ["src/lib.rs"]);
+        assert_eq!(selected("src", "src\n!src/deep/x.rs").unwrap(), ["src/deep", "src/deep/x.rs"]);
+        assert!(selected("link", "src").is_err());
+        assert_eq!(selected(".", "*\n!doc").unwrap(), ["doc", "doc/x.md"]);
+    }
+}

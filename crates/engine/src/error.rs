@@ -1,0 +1,312 @@
+//! Why a build could not be done: the cause, its place in the user's text, and the cure.
+//!
+//! How an error looks on a terminal is decided in the command line's `report`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use containerfile::{Diagnostic, Source, Span};
+
+/// A position in the user's text.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The text.
+    pub source: Arc<Source>,
+    /// The bytes meant.
+    pub span: Span,
+    /// A few words beside the caret.
+    pub label: Option<String>,
+}
+
+/// A failed build, push, pull or export.
+#[derive(Debug)]
+pub struct Error {
+    /// What failed.
+    pub cause: Cause,
+    /// Where in the user's text, if that is known.
+    pub place: Option<Place>,
+}
+
+impl Error {
+    /// Points the error at `place`, unless it points somewhere already.
+    pub fn at(mut self, place: Place) -> Self {
+        self.place.get_or_insert(place);
+        self
+    }
+
+    /// Facts that help to understand the error, one line each.
+    pub fn notes(&self) -> Vec<String> {
+        match &self.cause {
+            Cause::MissingSource { ignored_by: Some(rule), path, .. } => {
+                vec![format!("`{path}` is excluded by {}:{} (`{}`)", rule.file, rule.line, rule.pattern)]
+            }
+            Cause::RunFailed { last_output, .. } if !last_output.is_empty() => {
+                last_output.iter().map(|line| format!("last output: {line}")).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        self.cause.hint()
+    }
+
+    /// The exit code of a builder that ends with this error: that of a failed RUN, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self.cause {
+            Cause::RunFailed { code, .. } => code,
+            Cause::Cancelled => 130,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.cause, formatter)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.cause)
+    }
+}
+
+impl<C: Into<Cause>> From<C> for Error {
+    fn from(cause: C) -> Self {
+        Self { cause: cause.into(), place: None }
+    }
+}
+
+/// The rule of an ignore file that hides a source.
+#[derive(Debug, Clone)]
+pub struct IgnoreRule {
+    /// The ignore file's name.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The pattern as written.
+    pub pattern: String,
+}
+
+/// What failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The Containerfile is not one.
+    #[error("the Containerfile has {} error{}", .diagnostics.len(), if .diagnostics.len() == 1 { "" } else { "s" })]
+    Syntax {
+        /// The text.
+        source_text: Arc<Source>,
+        /// Everything that is wrong with it.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// Valid, but this builder cannot do it yet.
+    #[error("{what} is not supported yet")]
+    Unsupported {
+        /// The feature, in the user's spelling.
+        what: String,
+    },
+    /// `--target` or a `--from` names no stage.
+    #[error("there is no stage `{name}`")]
+    UnknownStage {
+        /// The name looked for.
+        name: String,
+        /// The stages that there are.
+        known: Vec<String>,
+    },
+    /// A name that should be an image is none.
+    #[error("`{text}` is no image: {source}")]
+    BadReference {
+        /// The text after expansion.
+        text: String,
+        /// The broken rule.
+        source: oci::Error,
+    },
+    /// A variable expanded to nothing where something is needed.
+    #[error("{what} is empty after expansion")]
+    Empty {
+        /// What is empty: `the base image`, `the user`.
+        what: &'static str,
+    },
+    /// An argument of an instruction has no meaning.
+    #[error("invalid {what} `{text}`: {why}")]
+    InvalidArgument {
+        /// Which argument.
+        what: &'static str,
+        /// What the user wrote, after expansion.
+        text: String,
+        /// Why it cannot be.
+        why: String,
+    },
+    /// COPY or ADD of something that is not there.
+    #[error("{instruction} source `{path}` is not in {place}")]
+    MissingSource {
+        /// `COPY` or `ADD`.
+        instruction: &'static str,
+        /// The source.
+        path: String,
+        /// Where it was looked for: `the build context`, ``stage `build` ``, an image.
+        place: String,
+        /// The ignore rule that hides it, if it is there but hidden.
+        ignored_by: Option<IgnoreRule>,
+    },
+    /// COPY and ADD never turn a file into a directory or back.
+    #[error("cannot copy the {source_kind} `{path}` over the {target_kind} `{target}`")]
+    KindMismatch {
+        /// The source.
+        path: String,
+        /// `directory` or `file`.
+        source_kind: &'static str,
+        /// The destination in the image.
+        target: String,
+        /// `directory` or `file`.
+        target_kind: &'static str,
+    },
+    /// A local source is needed and there is no context.
+    #[error("{instruction} needs a build context, and there is none")]
+    NoContext {
+        /// `COPY` or `ADD`.
+        instruction: &'static str,
+    },
+    /// A user or group that the image does not know.
+    #[error("no {kind} `{name}` in {file} of the image")]
+    UnknownName {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// `/etc/passwd` or `/etc/group`.
+        file: &'static str,
+    },
+    /// An id that the user namespace does not map, so that no file can be owned by it.
+    #[error("{kind} id {id} is not mapped here, so nothing can be owned by it")]
+    UnmappedId {
+        /// `user` or `group`.
+        kind: &'static str,
+        /// The id.
+        id: u32,
+    },
+    /// A RUN step's process failed.
+    #[error("RUN failed with exit code {code} in stage `{stage}`, step {number} of {total}")]
+    RunFailed {
+        /// The exit code; 128 + n for death by signal n.
+        code: u8,
+        /// The stage's name or number.
+        stage: String,
+        /// The step.
+        number: usize,
+        /// Of how many.
+        total: usize,
+        /// The last lines its processes wrote.
+        last_output: Vec<String>,
+    },
+    /// The image is for another platform.
+    #[error("`{reference}` is for {found}, not for {wanted}")]
+    WrongPlatform {
+        /// The image.
+        reference: String,
+        /// What the image is for.
+        found: String,
+        /// What was asked for.
+        wanted: String,
+    },
+    /// `--pull=never` and the store does not have the image.
+    #[error("`{reference}` is not in the store, and --pull=never forbids to fetch it")]
+    NotInStore {
+        /// The image.
+        reference: String,
+    },
+    /// A base image is damaged or uses what this builder does not know.
+    #[error("cannot use the image `{reference}`: {why}")]
+    BadImage {
+        /// The image.
+        reference: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Talking to a registry failed.
+    #[error("cannot {action} `{reference}`")]
+    Registry {
+        /// `pull` or `push`.
+        action: &'static str,
+        /// The image.
+        reference: String,
+        /// Why.
+        source: registry::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Reading or writing a file tree or a layer failed.
+    #[error("cannot {action}")]
+    Layer {
+        /// What was being done.
+        action: String,
+        /// Why not.
+        source: layer::Error,
+    },
+    /// The sandbox failed.
+    #[error("cannot {action}")]
+    Sandbox {
+        /// What was being done.
+        action: &'static str,
+        /// Why not.
+        source: sandbox::Error,
+    },
+    /// A file operation failed.
+    #[error("cannot {action} `{}`", .path.display())]
+    Io {
+        /// The operation.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// `--storage-driver=overlay` where nothing of that kind can be mounted.
+    #[error("overlay cannot be mounted on the file system of the store")]
+    NoOverlay,
+    /// An operation on a root file system by an engine without one.
+    #[error("this operation needs the builder's namespaces")]
+    NotEntered,
+    /// The build was interrupted.
+    #[error("the build was interrupted")]
+    Cancelled,
+}
+
+impl Cause {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::MissingSource { ignored_by: Some(rule), path, .. } => Some(format!(
+                "remove line {} of {}, or add `!{}` after it",
+                rule.line,
+                rule.file,
+                path.trim_start_matches('/')
+            )),
+            Self::UnknownStage { known, .. } if !known.is_empty() => {
+                Some(format!("the stages are {}", known.join(", ")))
+            }
+            Self::UnknownName { kind, .. } => {
+                Some(format!("create the {kind} in an earlier RUN, or write its number instead"))
+            }
+            Self::UnmappedId { .. } => Some(
+                "`builder doctor` tells how to get more ids (subordinate ids, CAP_SETUID and CAP_SETGID, or root)".into(),
+            ),
+            Self::NoContext { .. } => Some("give the context directory as the last argument".into()),
+            Self::NotInStore { reference } => Some(format!("`builder pull {reference}` fetches it")),
+            Self::KindMismatch { .. } => {
+                Some("remove what is there with a RUN, or copy to another destination".into())
+            }
+            Self::NoOverlay => Some("leave --storage-driver out; `builder doctor` tells why overlay is refused".into()),
+            Self::Registry { source, .. } => source.hint(),
+            Self::Store(source) => source.hint().map(str::to_owned),
+            Self::Layer { source, .. } => source.hint().map(str::to_owned),
+            Self::Sandbox { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a build is asked to do: plain data, already settled by the command line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use containerfile::Source;
+use layer::Compression;
+use oci::{Platform, Reference};
+
+/// When a base image is looked up in its registry though the store has one of that name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PullPolicy {
+    /// Only if the store does not have it.
+    #[default]
+    Missing,
+    /// Always; the registry's answer is used.
+    Always,
+    /// Never; an image the store does not have is an error.
+    Never,
+    /// Always, but a registry that cannot be reached is no error if the store has the image.
+    Newer,
+}
+
+/// Which times an image carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Times {
+    /// Those of the build.
+    #[default]
+    Actual,
+    /// `SOURCE_DATE_EPOCH`: created and history at this second, files of new layers no newer than it.
+    Clamp(i64),
+    /// `--timestamp`: created, history and every file of new layers at this second.
+    Force(i64),
+}
+
+/// What a RUN step may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// The network of the builder.
+    #[default]
+    Host,
+    /// A loopback interface and nothing else.
+    None,
+}
+
+/// Where a step's snapshot lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StorageDriver {
+    /// Overlay where it can be mounted on the store's file system, else vfs.
+    #[default]
+    Auto,
+    /// An overlay mount per step.
+    Overlay,
+    /// One working tree per stage, changed in place.
+    Vfs,
+}
+
+/// Everything that decides what image comes out.
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
+    /// The Containerfile.
+    pub containerfile: Arc<Source>,
+    /// The directory that COPY and ADD read; `None` for a Containerfile from standard input without a context.
+    pub context: Option<PathBuf>,
+    /// The text of the ignore file with the name messages call it by.
+    pub ignore: Option<Source>,
+    /// `--build-arg`: values by name.
+    pub build_args: BTreeMap<String, String>,
+    /// `--target`: name or number of the stage to build; the last one otherwise.
+    pub target: Option<String>,
+    /// `--label`: set after all instructions.
+    pub labels: Vec<(String, String)>,
+    /// `--annotation`: annotations of the manifest.
+    pub annotations: Vec<(String, String)>,
+    /// The platform to build for.
+    pub platform: Platform,
+    /// When registries are asked for base images.
+    pub pull: PullPolicy,
+    /// `--no-cache`: do every step, but remember the results.
+    pub no_cache: bool,
+    /// The times of the image.
+    pub times: Times,
+    /// How new layers are compressed.
+    pub compression: Compression,
+    /// The network of RUN steps that do not choose one.
+    pub network: Network,
+    /// `--add-host`: lines for /etc/hosts as (name, address).
+    pub hosts: Vec<(String, String)>,
+    /// Names the image gets in the store, once it is complete.
+    pub tags: Vec<Reference>,
+    /// Seconds since 1970 at which the build began: the "created" of what it makes.
+    pub now: i64,
+}

@@ -1,0 +1,354 @@
+//! Building: stage after stage, step after step; each taken from the cache or done on a snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use containerfile::{Source, Statement};
+use layer::{Ownership, Root};
+use oci::{ChainId, Digest, History};
+
+use crate::Shared;
+use crate::base::Base;
+use crate::cache::{Definition, Key, Record};
+use crate::copy::{CopyOp, CopySource, Filter, Match, content, place, select};
+use crate::error::{Cause, Error};
+use crate::event::{Event, StepId};
+use crate::options::{BuildOptions, Times};
+use crate::pack::Packing;
+use crate::plan::{Origin, Plan, PlannedStage};
+use crate::run::RunOp;
+use crate::snapshot::{Layer, Tree, View, chain};
+use crate::stage::State;
+use crate::step::{Op, Texts, step};
+use crate::users;
+
+/// What BuildKit writes as the comment of each history entry it makes.
+const COMMENT: &str = "buildkit.dockerfile.v0";
+
+/// Builds the stages of a plan.
+pub(crate) struct Solver<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) options: &'a BuildOptions,
+    pub(crate) plan: &'a Plan,
+    /// The images that stages start from and copy from, by name.
+    pub(crate) bases: BTreeMap<String, Base>,
+    /// What the ignore file hides.
+    pub(crate) filter: Filter,
+    /// The finished stages by their number.
+    pub(crate) stages: BTreeMap<usize, State>,
+    /// The number of steps, and of those begun.
+    pub(crate) total: usize,
+    pub(crate) begun: usize,
+}
+
+/// An instruction and the text that it stands in: the Containerfile, or the config of a base image.
+pub(crate) struct Sourced {
+    pub(crate) statement: Statement,
+    pub(crate) source: Arc<Source>,
+}
+
+/// A stage that is being built.
+struct Progress<'a> {
+    stage: &'a PlannedStage,
+    state: State,
+    /// The root file system, from the first step on that had to be done.
+    tree: Option<Box<dyn Tree>>,
+    /// The layer of the last step, while it is being packed, with the step's key.
+    packing: Option<(Packing, Pending)>,
+}
+
+/// What is recorded of a step once its layer is packed.
+struct Pending {
+    key: Key,
+    created: i64,
+}
+
+impl Solver<'_> {
+    /// Builds one stage; those it needs must be built.
+    pub(crate) fn stage(&mut self, stage: &PlannedStage, statements: &[Sourced]) -> Result<(), Error> {
+        let state = match &stage.base {
+            Origin::Scratch => State::scratch(&self.options.platform),
+            Origin::Stage(index) => State::stage(&self.stages[index]),
+            Origin::Image(reference) => {
+                let base = &self.bases[&reference.to_string()];
+                State::image(base.config.value(), base.layers.clone())
+            }
+        };
+        let mut progress = Progress { stage, state, tree: None, packing: None };
+        let result = statements.iter().try_for_each(|sourced| self.statement(&mut progress, sourced));
+        // Also after a failure: the steps that were done need not be done again.
+        let settled = self.settle(&mut progress).and_then(|()| self.close(&mut progress));
+        result.and(settled)?;
+        self.stages.insert(stage.index, progress.state);
+        Ok(())
+    }
+
+    fn statement(&mut self, progress: &mut Progress<'_>, sourced: &Sourced) -> Result<(), Error> {
+        self.shared.check_cancelled()?;
+        self.begun += 1;
+        let id = StepId {
+            stage: progress.stage.index,
+            stage_name: progress.stage.name.clone(),
+            number: self.begun,
+            total: self.total,
+        };
+        let Sourced { statement, source } = sourced;
+        self.shared.event(Event::StepStarted { step: id.clone(), text: statement.text.clone() });
+        let texts = Texts {
+            source,
+            globals: &self.plan.globals,
+            escape: self.plan.escape,
+            names: &self.plan.names,
+            stage: progress.stage.index,
+        };
+        let cached = step(&statement.instruction, &mut progress.state, &texts, self.options)
+            .and_then(|step| {
+                let Some(created_by) = step.created_by else { return Ok(false) };
+                match step.op {
+                    None => self.configure(progress, created_by),
+                    Some(op) => self.operation(progress, &op, created_by, &id, &texts),
+                }
+            })
+            .map_err(|error| error.at(texts.place(statement.span)))?;
+        self.shared.event(Event::StepFinished { step: id, cached });
+        Ok(())
+    }
+
+    /// A step that changed the config alone. The cache remembers when that was first done.
+    fn configure(&self, progress: &mut Progress<'_>, created_by: String) -> Result<bool, Error> {
+        let mut config = progress.state.config.clone();
+        config.history.clear();
+        config.created = None;
+        let config = Digest::of(&oci::to_json(&(config, &created_by)));
+        let key = Key::new(&Definition::Configure { config }, self.options);
+        // The config stands for all that came before but the layers, which need not be known for a time.
+        let cached = self.shared.cached(key, None)?.filter(|_| !self.options.no_cache);
+        let created = match &cached {
+            Some(record) => record.created,
+            None => {
+                let record = Record { created: self.options.now, layer: None };
+                self.shared.remember(key, None, &record)?;
+                record.created
+            }
+        };
+        self.history(progress, created_by, created, true);
+        Ok(cached.is_some())
+    }
+
+    /// A step that changes the root file system.
+    fn operation(
+        &mut self,
+        progress: &mut Progress<'_>,
+        op: &Op,
+        created_by: String,
+        id: &StepId,
+        texts: &Texts<'_>,
+    ) -> Result<bool, Error> {
+        let input = match op {
+            Op::Copy(op) => Some(self.input(op, texts)?),
+            _ => None,
+        };
+        let key = Key::new(&self.definition(op, &progress.state, input.as_ref())?, self.options);
+        if !self.options.no_cache && self.shared.may_be_cached(key)? {
+            self.settle(progress)?;
+            let parent = chain(&progress.state.layers).pop();
+            if let Some(record) = self.shared.cached(key, parent)? {
+                self.close(progress)?;
+                let is_empty = record.layer.is_none();
+                progress.state.layers.extend(record.layer);
+                self.history(progress, created_by, record.created, is_empty);
+                return Ok(true);
+            }
+        }
+        let changes = {
+            let mut tree = match progress.tree.take() {
+                Some(tree) => tree,
+                None => self.tree(progress)?,
+            };
+            let done = tree.begin().and_then(|root| self.perform(op, input.as_ref(), root, progress, id));
+            // After a failure the tree is of no further use, and what it held before is in the store.
+            done?;
+            let changes = tree.finish()?;
+            progress.tree = Some(tree);
+            changes
+        };
+        self.settle(progress)?;
+        let pending = Pending { key, created: self.options.now };
+        let is_empty = changes.set.is_empty();
+        if is_empty {
+            let parent = chain(&progress.state.layers).pop();
+            self.shared.remember(key, parent, &Record { created: pending.created, layer: None })?;
+        } else {
+            progress.packing = Some((Packing::start(self.shared, changes, self.options)?, pending));
+        }
+        self.history(progress, created_by, self.options.now, is_empty);
+        Ok(false)
+    }
+
+    fn definition<'b>(
+        &self,
+        op: &'b Op,
+        state: &'b State,
+        input: Option<&Input>,
+    ) -> Result<Definition<'b>, Error> {
+        let user = &state.config.config.user;
+        Ok(match op {
+            Op::Workdir { path } => Definition::Workdir { path, user },
+            Op::Copy(op) => {
+                let (root, matches) = input.map_or((None, [].as_slice()), |i| (i.root.as_ref(), &i.matches));
+                Definition::Copy {
+                    destination: &op.destination,
+                    owner: op.owner.as_deref(),
+                    mode: op.mode,
+                    unpack: op.unpack,
+                    content: content(root.map(Reading::root), matches, op)?,
+                }
+            }
+            Op::Run(RunOp { argv, env, cwd, user, network, hosts, .. }) => {
+                Definition::Run { argv, env, cwd, user, network: *network, hosts }
+            }
+        })
+    }
+
+    fn perform(
+        &self,
+        op: &Op,
+        input: Option<&Input>,
+        root: &Root,
+        progress: &Progress<'_>,
+        id: &StepId,
+    ) -> Result<(), Error> {
+        match op {
+            Op::Workdir { path } => {
+                let user = users::user(root, &progress.state.config.config.user)?;
+                let ownership = Ownership { uid: user.uid, gid: user.gid, mode: 0o755 };
+                let made = root.create_dir_all(path.as_ref(), &ownership);
+                made.map(drop).map_err(|source| {
+                    Cause::Layer { action: format!("make the directory `{path}`"), source }.into()
+                })
+            }
+            Op::Copy(op) => {
+                let owner = op.owner.as_deref().map(|text| users::owner(root, text)).transpose()?;
+                let (from, matches) = input.map_or((None, [].as_slice()), |i| (i.root.as_ref(), &i.matches));
+                place(op, from.map(Reading::root), matches, root, owner, self.options.now)
+            }
+            Op::Run(op) => self.shared.run(op, root, id),
+        }
+    }
+
+    /// What a COPY reads.
+    fn input(&self, op: &CopyOp, texts: &Texts<'_>) -> Result<Input, Error> {
+        if op.sources.is_empty() {
+            return Ok(Input { root: None, matches: Vec::new() });
+        }
+        let none = Filter::default();
+        let (root, filter, what) = match &op.from {
+            CopySource::Context => {
+                let Some(dir) = &self.options.context else {
+                    return Err(Cause::NoContext { instruction: op.instruction }.into());
+                };
+                let root = Root::open(dir).map_err(|source| Cause::Layer {
+                    action: format!("open the build context `{}`", dir.display()),
+                    source,
+                })?;
+                (Some(Reading::Context(root)), &self.filter, "the build context".to_owned())
+            }
+            CopySource::Scratch => (None, &none, "scratch, which is empty".to_owned()),
+            CopySource::Stage(index) => {
+                let stage = self.stages.get(index).ok_or_else(|| unplanned(op))?;
+                let view = self.view(&stage.layers)?;
+                let name =
+                    self.plan.stages.iter().find(|stage| stage.index == *index).map(|s| s.name.as_str());
+                (Some(view), &none, format!("stage `{}`", name.unwrap_or_default()))
+            }
+            CopySource::Image(reference) => {
+                let base = self.bases.get(&reference.to_string()).ok_or_else(|| unplanned(op))?;
+                (Some(self.view(&base.layers)?), &none, format!("the image `{reference}`"))
+            }
+        };
+        let mut matches = Vec::new();
+        for (source, span) in &op.sources {
+            let found = match &root {
+                Some(root) => select(root.root(), source, filter, op.instruction, &what),
+                None => {
+                    let (path, place) = (source.clone(), what.clone());
+                    Err(Cause::MissingSource { instruction: op.instruction, path, place, ignored_by: None }
+                        .into())
+                }
+            };
+            matches.extend(found.map_err(|error| error.at(texts.place(*span)))?);
+        }
+        Ok(Input { root, matches })
+    }
+
+    fn view(&self, layers: &[Layer]) -> Result<Reading, Error> {
+        self.shared.fetch(layers)?;
+        Ok(Reading::View(self.shared.host()?.driver.view(layers)?))
+    }
+
+    fn tree(&self, progress: &mut Progress<'_>) -> Result<Box<dyn Tree>, Error> {
+        self.settle(progress)?;
+        self.shared.fetch(&progress.state.layers)?;
+        self.shared.host()?.driver.tree(&progress.state.layers)
+    }
+
+    /// Waits for the layer that is being packed; it is part of the stage, and remembered, afterwards.
+    fn settle(&self, progress: &mut Progress<'_>) -> Result<(), Error> {
+        let Some((packing, pending)) = progress.packing.take() else { return Ok(()) };
+        let layer = packing.wait()?;
+        let parent: Option<ChainId> = chain(&progress.state.layers).pop();
+        let record = Record { created: pending.created, layer: Some(layer.clone()) };
+        self.shared.remember(pending.key, parent, &record)?;
+        progress.state.layers.push(layer);
+        Ok(())
+    }
+
+    /// Gives up the tree: the next step, if it has to be done, begins with a new one.
+    fn close(&self, progress: &mut Progress<'_>) -> Result<(), Error> {
+        progress.tree.take().map_or(Ok(()), |tree| tree.close(&progress.state.layers))
+    }
+
+    fn history(&self, progress: &mut Progress<'_>, created_by: String, created: i64, empty_layer: bool) {
+        let seconds = match self.options.times {
+            Times::Actual => created,
+            Times::Clamp(seconds) | Times::Force(seconds) => seconds,
+        };
+        let created = Some(crate::assemble::rfc3339(seconds));
+        progress.state.config.created.clone_from(&created);
+        progress.state.config.history.push(History {
+            created,
+            created_by: Some(created_by),
+            comment: Some(COMMENT.to_owned()),
+            empty_layer,
+            ..History::default()
+        });
+    }
+}
+
+/// Which stages and images are needed is known before any image is, so its variables cannot choose one.
+fn unplanned(op: &CopyOp) -> Cause {
+    let what = "value of --from";
+    let why = "it depends on a variable of the base image; use an ARG or ENV of this file".to_owned();
+    Cause::InvalidArgument { what, text: op.instruction.to_owned(), why }
+}
+
+/// The files that a COPY reads.
+struct Input {
+    root: Option<Reading>,
+    matches: Vec<Match>,
+}
+
+/// A tree that is only read.
+enum Reading {
+    Context(Root),
+    View(Box<dyn View>),
+}
+
+impl Reading {
+    fn root(&self) -> &Root {
+        match self {
+            Self::Context(root) => root,
+            Self::View(view) => view.root(),
+        }
+    }
+}
