@@ -23,21 +23,21 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Error {
     /// What failed.
-    pub cause: Cause,
+    pub cause: Box<Cause>,
     /// Where in the user's text, if that is known.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
 }
 
 impl Error {
     /// Points the error at `place`, unless it points somewhere already.
     pub fn at(mut self, place: Place) -> Self {
-        self.place.get_or_insert(place);
+        self.place.get_or_insert_with(|| Box::new(place));
         self
     }
 
     /// Facts that help to understand the error, one line each.
     pub fn notes(&self) -> Vec<String> {
-        match &self.cause {
+        match self.cause.as_ref() {
             Cause::MissingSource { ignored_by: Some(rule), path, .. } => {
                 vec![format!("`{path}` is excluded by {}:{} (`{}`)", rule.file, rule.line, rule.pattern)]
             }
@@ -55,7 +55,7 @@ impl Error {
 
     /// The exit code of a builder that ends with this error: that of a failed RUN, else 1.
     pub fn exit_code(&self) -> u8 {
-        match self.cause {
+        match *self.cause {
             Cause::RunFailed { code, .. } => code,
             Cause::Cancelled => 130,
             _ => 1,
@@ -65,19 +65,19 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.cause, formatter)
+        fmt::Display::fmt(self.cause.as_ref(), formatter)
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&self.cause)
+        std::error::Error::source(self.cause.as_ref())
     }
 }
 
 impl<C: Into<Cause>> From<C> for Error {
     fn from(cause: C) -> Self {
-        Self { cause: cause.into(), place: None }
+        Self { cause: Box::new(cause.into()), place: None }
     }
 }
 

@@ -7,6 +7,8 @@ mod filter;
 mod placement;
 mod selection;
 
+use std::path::PathBuf;
+
 use containerfile::Span;
 use layer::Root;
 use oci::{Digest, Digester, Reference};
@@ -17,6 +19,7 @@ pub(crate) use placement::place;
 pub(crate) use selection::{Match, select};
 
 use crate::error::{Cause, Error};
+use selection::below_top;
 
 /// Where COPY takes its files from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +69,7 @@ pub(crate) fn content(root: Option<&Root>, matches: &[Match], op: &CopyOp) -> Re
             field(found.kind.name().as_bytes());
             field(found.name.as_encoded_bytes());
             let fingerprint =
-                |entry: &std::path::PathBuf| root.fingerprint(&found.source.join(entry), with_owner);
+                |entry: &PathBuf| root.fingerprint(&below_top(&found.source, entry), with_owner);
             let digests: Result<Vec<_>, _> = found.entries.par_iter().map(fingerprint).collect();
             let digests = digests
                 .map_err(|source| Cause::Layer { action: "read what is to be copied".into(), source })?;

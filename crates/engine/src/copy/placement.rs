@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use layer::{Attributes, Copier, CopyOptions, FileKind, Ownership, Root, Timestamp, UnpackOptions, Xattrs};
 
-use super::selection::Match;
+use super::selection::{Match, below_top};
 use super::{CopyOp, CopySource};
 use crate::error::{Cause, Error};
 
@@ -33,9 +33,8 @@ pub(crate) fn place(
             }
             let target = placement.target(found.kind, Path::new(&found.name))?;
             for entry in &found.entries {
-                copier
-                    .copy(&found.source.join(entry), &target.join(entry))
-                    .map_err(|e| placement.failed(e))?;
+                let copied = copier.copy(&below_top(&found.source, entry), &below_top(&target, entry));
+                copied.map_err(|error| placement.failed(error))?;
             }
             if found.kind == FileKind::Directory {
                 directories.push((&found.source, target));

@@ -1,6 +1,6 @@
 //! From a source of COPY to the entries it names.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -21,6 +21,11 @@ pub(crate) struct Match {
     pub(crate) kind: FileKind,
     /// What is copied, relative to `source`, in order: for a directory what is in it, else the entry itself.
     pub(crate) entries: Vec<PathBuf>,
+}
+
+/// `entry` below `top`; joining nothing would put a slash behind the name of a file.
+pub(super) fn below_top(top: &Path, entry: &Path) -> PathBuf {
+    if entry.as_os_str().is_empty() { top.to_owned() } else { top.join(entry) }
 }
 
 /// Finds what `source` names in `root`. `what` says in errors where that is.
@@ -69,25 +74,21 @@ fn inside(source: &str) -> PathBuf {
     path
 }
 
-/// The paths that a pattern matches, in order. Each element matches one name, and no link is followed.
+/// The paths that a pattern matches, in order. Each element matches one name; links are followed only before the first
+/// element that is a pattern.
 fn expand(root: &Root, pattern: &Path, filter: &Filter) -> Result<Vec<PathBuf>, layer::Error> {
-    let mut found = vec![PathBuf::new()];
-    for element in pattern {
-        let text = element.to_string_lossy();
+    let is_literal = |name: &&OsStr| !glob::has_meta(&name.to_string_lossy());
+    let prefix: PathBuf = pattern.iter().take_while(is_literal).collect();
+    let mut found = vec![root.resolve(&prefix)?];
+    for element in pattern.iter().skip_while(is_literal) {
         // A pattern that is none matches nothing, as in Go.
-        let glob = glob::has_meta(&text).then(|| Glob::parse(&text));
+        let Ok(glob) = Glob::parse(&element.to_string_lossy()) else { return Ok(Vec::new()) };
         let mut next = Vec::new();
         for dir in found {
-            match &glob {
-                None => next.push(dir.join(element)),
-                Some(Err(_)) => {}
-                Some(Ok(glob)) => {
-                    let is_dir = root.stat(&dir)?.is_some_and(|m| m.kind == FileKind::Directory);
-                    let names = if is_dir { root.read_dir(&dir)? } else { Vec::new() };
-                    next.extend(
-                        names.iter().filter(|name| glob.matches(name.as_bytes())).map(|name| dir.join(name)),
-                    );
-                }
+            if root.lstat(&dir)?.is_some_and(|metadata| metadata.kind == FileKind::Directory) {
+                let names = root.read_dir(&dir)?;
+                let matching = names.iter().filter(|name| glob.matches(name.as_bytes()));
+                next.extend(matching.map(|name| dir.join(name)));
             }
         }
         found = next;
@@ -158,8 +159,7 @@ mod tests {
         let matches =
             select(&root, source, &filter, "COPY", "the build context").map_err(|e| e.to_string())?;
         let paths = |found: &Match| {
-            let join =
-                |entry: &PathBuf| found.source.join(entry).to_string_lossy().trim_end_matches('/').to_owned();
+            let join = |entry: &PathBuf| below_top(&found.source, entry).to_string_lossy().into_owned();
             found.entries.iter().map(join).collect::<Vec<_>>()
         };
         Ok(matches.iter().flat_map(paths).collect())
