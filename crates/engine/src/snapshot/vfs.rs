@@ -82,7 +82,7 @@ impl Driver for Vfs {
         let index = Index::scan(&root);
         let index =
             index.map_err(|source| Cause::Layer { action: "index the root file system".into(), source })?;
-        Ok(Box::new(Working { shared: Arc::clone(&self.0), dir, root, index }))
+        Ok(Box::new(Working { shared: Arc::clone(&self.0), dir, root, index, separated: false }))
     }
 
     fn view(&self, layers: &[Layer]) -> Result<Box<dyn View>, Error> {
@@ -103,10 +103,15 @@ struct Working {
     dir: PathBuf,
     root: Root,
     index: Index,
+    /// Whether hard links were separated that the layers have: the tree is then not what they unpack to.
+    separated: bool,
 }
 
 impl Tree for Working {
     fn begin(&mut self) -> Result<&Root, Error> {
+        let separated = self.index.separate_links(&self.root);
+        self.separated |=
+            separated.map_err(|source| Cause::Layer { action: "separate hard links".into(), source })?;
         Ok(&self.root)
     }
 
@@ -119,7 +124,9 @@ impl Tree for Working {
     }
 
     fn close(self: Box<Self>, layers: &[Layer]) -> Result<(), Error> {
-        self.shared.keep(top(layers), self.dir.clone());
+        if !self.separated {
+            self.shared.keep(top(layers), self.dir.clone());
+        }
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use super::{Change, Changeset, Collector, root_changed};
 use crate::Error;
 use crate::content::Content;
+use crate::copy::{Copier, CopyOptions};
 use crate::metadata::{FileKind, Inode, Metadata, Timestamp};
 use crate::node::{Node, Opened};
 use crate::root::Root;
@@ -47,6 +48,7 @@ struct Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     inode: Inode,
+    hard_linked: bool,
     ctime: Timestamp,
     mtime: Timestamp,
     size: u64,
@@ -75,6 +77,33 @@ impl Index {
             }
         }
         Ok((found.finish()?, now))
+    }
+
+    /// Gives every name of a file with several a file of its own, as writing to a lower file does in an overlay. Returns
+    /// whether there was any.
+    ///
+    /// A step that then writes through one name, or renames it, changes the same entries as in an overlay. The index
+    /// stays valid: nothing that it compares differs.
+    pub fn separate_links(&self, root: &Root) -> Result<bool, Error> {
+        let mut first: BTreeMap<(u32, u32, u64), &Path> = BTreeMap::new();
+        let mut separated = false;
+        for (path, record) in self.records.iter().filter(|(_, record)| record.stamp.hard_linked) {
+            let Inode { device, number } = record.stamp.inode;
+            let Some(source) = first.get(&(device.major, device.minor, number)) else {
+                first.insert((device.major, device.minor, number), path);
+                continue;
+            };
+            let parent = path.parent().unwrap_or(Path::new(""));
+            let mtime = root.lstat_exact(parent)?.map(|metadata| metadata.mtime);
+            let mut copier = Copier::new(root, root, CopyOptions::default());
+            copier.copy(source, path)?;
+            copier.finish()?;
+            if let Some(mtime) = mtime {
+                root.set_mtime(parent, mtime)?;
+            }
+            separated = true;
+        }
+        Ok(separated)
     }
 
     fn new(root: Node, records: BTreeMap<PathBuf, Record>) -> Self {
@@ -129,7 +158,7 @@ impl Record {
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
         let Metadata { inode, ctime, mtime, size, .. } = *metadata;
-        Self { inode, ctime, mtime, size }
+        Self { inode, hard_linked: metadata.is_hard_linked(), ctime, mtime, size }
     }
 }
 

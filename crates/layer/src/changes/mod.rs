@@ -17,8 +17,8 @@
 //! - The root directory itself is in it, as the empty path, only if its mode, owner or attributes changed: its mtime
 //!   changes with every entry made in it, and other builders leave it out altogether.
 //!
-//! The two searches cannot agree where the file systems differ in what a step *did*: overlay breaks the link when a
-//! file of a lower layer with several names is written through one of them, a plain directory keeps it.
+//! The two searches can only agree where a step *did* the same: overlay breaks the link when a file of a lower layer with
+//! several names is written through one of them, so [`Index::separate_links`] does it in a plain directory beforehand.
 
 mod index;
 mod overlay;
