@@ -68,13 +68,13 @@ impl Shared {
             .map(|(descriptor, diff_id)| {
                 if descriptor.media_type.layer_encoding().is_none() {
                     let why = format!("its layer {} is of type {}", descriptor.digest, descriptor.media_type);
-                    return Err(Cause::BadImage { reference: reference.to_string(), why });
+                    return Err(Cause::BadImage { reference: reference.to_string(), why }.into());
                 }
                 let descriptor =
                     Descriptor { media_type: descriptor.media_type.to_oci(), ..descriptor.clone() };
                 Ok(Layer { descriptor, diff_id: *diff_id, origin: Some(reference.clone()) })
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, Error>>()?;
         Ok(Base {
             reference: reference.clone(),
             manifest: image.descriptor,

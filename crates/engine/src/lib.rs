@@ -269,8 +269,7 @@ fn statements(
             let what = "`COPY --from` in an ONBUILD trigger".to_owned();
             return Err(Error::from(Cause::Unsupported { what }).at(stage.base_place.clone()));
         }
-        plan::check(&statement.instruction)
-            .map_err(|cause| Error::from(cause).at(stage.base_place.clone()))?;
+        plan::check(&statement.instruction).map_err(|error| error.at(stage.base_place.clone()))?;
         statements.push(Sourced { statement, source });
     }
     let own = stage.statements.iter();

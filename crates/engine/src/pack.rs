@@ -19,7 +19,7 @@ const BUFFER: usize = 256 * 1024;
 /// A layer that is packed or being packed.
 #[derive(Debug)]
 pub(crate) enum Packing {
-    Done(Layer),
+    Done(Box<Layer>),
     Running(JoinHandle<Result<Layer, Error>>),
 }
 
@@ -43,14 +43,14 @@ impl Packing {
             let shared = Arc::clone(shared);
             Ok(Self::Running(std::thread::spawn(move || shared.pack(&changes, &options))))
         } else {
-            shared.pack(&changes, &options).map(Self::Done)
+            shared.pack(&changes, &options).map(|layer| Self::Done(Box::new(layer)))
         }
     }
 
     /// Waits for the layer.
     pub(crate) fn wait(self) -> Result<Layer, Error> {
         match self {
-            Self::Done(layer) => Ok(layer),
+            Self::Done(layer) => Ok(*layer),
             Self::Running(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         }
     }
@@ -73,7 +73,9 @@ impl Shared {
 /// A full disk shows itself while writing; it is the store's failure then, not the archive's.
 fn pack_failed(error: layer::Error) -> Error {
     match error {
-        layer::Error::WriteArchive { source } if source.get_ref().is_some_and(|e| e.is::<store::Error>()) => {
+        layer::Error::WriteArchive { source }
+            if source.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<store::Error>) =>
+        {
             stored(source)
         }
         source => Cause::Layer { action: "pack the layer".into(), source }.into(),

@@ -84,7 +84,7 @@ impl StageNames {
     }
 
     /// What `--from=TEXT` means in stage `before`: a stage by name or number, else an image.
-    pub(crate) fn origin(&self, text: &str, before: usize) -> Result<Origin, Cause> {
+    pub(crate) fn origin(&self, text: &str, before: usize) -> Result<Origin, Error> {
         if let Some(index) = self.find(text, before) {
             return Ok(Origin::Stage(index));
         }
@@ -93,7 +93,7 @@ impl StageNames {
                 return Ok(Origin::Stage(index));
             }
             let known = self.known();
-            return Err(Cause::UnknownStage { name: text.to_owned(), known });
+            return Err(Cause::UnknownStage { name: text.to_owned(), known }.into());
         }
         image(text)
     }
@@ -106,12 +106,12 @@ impl StageNames {
     }
 }
 
-fn image(text: &str) -> Result<Origin, Cause> {
+fn image(text: &str) -> Result<Origin, Error> {
     if text == "scratch" {
         return Ok(Origin::Scratch);
     }
     if let Some((transport, _)) = text.split_once(':').filter(|(head, _)| TRANSPORTS.contains(head)) {
-        return Err(Cause::Unsupported { what: format!("an image from `{transport}:`") });
+        return Err(Cause::Unsupported { what: format!("an image from `{transport}:`") }.into());
     }
     let reference = text.parse().map_err(|source| Cause::BadReference { text: text.to_owned(), source })?;
     Ok(Origin::Image(reference))
@@ -150,15 +150,18 @@ fn warnings(file: &Containerfile) -> Vec<Diagnostic> {
     file.warnings.iter().filter(|warning| !skipped(warning)).cloned().collect()
 }
 
-fn target(file: &Containerfile, names: &StageNames, wanted: Option<&str>) -> Result<usize, Cause> {
+fn target(file: &Containerfile, names: &StageNames, wanted: Option<&str>) -> Result<usize, Error> {
     let count = file.stages.len();
     let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else { return Ok(count - 1) };
     let numbered = || wanted.parse().ok().filter(|index| *index < count);
     names.find(wanted, count).or_else(numbered).ok_or_else(|| {
         let known = names.known();
-        Cause::UnknownStage { name: wanted.to_owned(), known }
+        Cause::UnknownStage { name: wanted.to_owned(), known }.into()
     })
 }
+
+/// What a stage starts from, and what its instructions copy from.
+type Origins = (Origin, Vec<(Origin, Place)>);
 
 struct Planner<'a> {
     source: &'a Arc<Source>,
@@ -172,7 +175,7 @@ impl Planner<'_> {
     /// The stages that `target` needs, in the order of the text, which is one in which each comes after its needs.
     fn stages(&self, target: usize, platform: &Platform) -> Result<Vec<PlannedStage>, Error> {
         let mut scopes: BTreeMap<usize, Scope> = BTreeMap::new();
-        let mut planned: BTreeMap<usize, Result<(Origin, Vec<(Origin, Place)>), Error>> = BTreeMap::new();
+        let mut planned: BTreeMap<usize, Result<Origins, Error>> = BTreeMap::new();
         let mut needs: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         // Needs point backwards only, but which stages are needed is known from the target on: plan all, keep some.
         for (index, stage) in self.file.stages.iter().enumerate().take(target + 1) {
@@ -199,16 +202,11 @@ impl Planner<'_> {
         reachable.into_iter().map(|index| self.planned(index, planned.remove(&index))).collect()
     }
 
-    fn planned(
-        &self,
-        index: usize,
-        origins: Option<Result<(Origin, Vec<(Origin, Place)>), Error>>,
-    ) -> Result<PlannedStage, Error> {
+    fn planned(&self, index: usize, origins: Option<Result<Origins, Error>>) -> Result<PlannedStage, Error> {
         let stage = &self.file.stages[index];
         let (base, sources) = origins.expect("invariant: every reachable stage was planned")?;
         for statement in &stage.instructions {
-            check(&statement.instruction)
-                .map_err(|cause| Error::from(cause).at(self.place(statement.span)))?;
+            check(&statement.instruction).map_err(|error| error.at(self.place(statement.span)))?;
         }
         if let Some(after) = stage.from.after.first() {
             let what = "`FROM --after`".to_owned();
@@ -245,13 +243,12 @@ impl Planner<'_> {
         }
         let word = &stage.from.image;
         let text = self.expand(word, &|name| self.globals.get(name))?;
-        let at = |cause: Cause| Error::from(cause).at(self.place(word.span()));
         if text.is_empty() {
-            return Err(at(Cause::Empty { what: "the base image" }));
+            return Err(Error::from(Cause::Empty { what: "the base image" }).at(self.place(word.span())));
         }
         match self.names.find(&text, index) {
             Some(stage) => Ok(Origin::Stage(stage)),
-            None => image(&text).map_err(at),
+            None => image(&text).map_err(|error| error.at(self.place(word.span()))),
         }
     }
 
@@ -285,11 +282,11 @@ impl Planner<'_> {
 
     fn from(&self, word: &Word, index: usize, scope: &Scope) -> Result<Origin, Error> {
         let text = self.expand(word, &|name| scope.get(name))?;
-        let at = |cause: Cause| Error::from(cause).at(self.place(word.span()));
         if text.is_empty() {
-            return Err(at(Cause::Empty { what: "the source of COPY --from" }));
+            let cause = Cause::Empty { what: "the source of COPY --from" };
+            return Err(Error::from(cause).at(self.place(word.span())));
         }
-        self.names.origin(&text, index).map_err(at)
+        self.names.origin(&text, index).map_err(|error| error.at(self.place(word.span())))
     }
 
     fn expand(&self, word: &Word, scope: &dyn Fn(&str) -> Option<String>) -> Result<String, Error> {
@@ -317,8 +314,8 @@ fn reachable(target: usize, needs: &BTreeMap<usize, BTreeSet<usize>>) -> BTreeSe
 }
 
 /// Refuses what is valid but cannot be done yet, so that nothing is ever dropped silently.
-pub(crate) fn check(instruction: &Instruction) -> Result<(), Cause> {
-    let unsupported = |what: &str| Err(Cause::Unsupported { what: what.to_owned() });
+pub(crate) fn check(instruction: &Instruction) -> Result<(), Error> {
+    let unsupported = |what: &str| Err(Cause::Unsupported { what: what.to_owned() }.into());
     match instruction {
         Instruction::Run(run) => check_run(run),
         Instruction::Copy(copy) if copy.link => unsupported("`COPY --link`"),
@@ -337,8 +334,8 @@ pub(crate) fn check(instruction: &Instruction) -> Result<(), Cause> {
     }
 }
 
-fn check_run(run: &Run) -> Result<(), Cause> {
-    let unsupported = |what: &str| Err(Cause::Unsupported { what: what.to_owned() });
+fn check_run(run: &Run) -> Result<(), Error> {
+    let unsupported = |what: &str| Err(Cause::Unsupported { what: what.to_owned() }.into());
     if !run.mounts.is_empty() {
         return unsupported("`RUN --mount`");
     }

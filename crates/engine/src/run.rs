@@ -118,7 +118,7 @@ impl Shared {
         let mut hosts =
             format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");
         for (name, address) in &op.hosts {
-            hosts.push_str(&format!("{address}\t{name}\n"));
+            hosts.extend([address, "\t", name, "\n"]);
         }
         let resolv = match op.network {
             Network::Host => fs::read("/etc/resolv.conf").unwrap_or_default(),
@@ -196,7 +196,7 @@ mod tests {
             tail.push(format!("{number}\n").as_bytes());
         }
         assert_eq!(tail.lines().first().map(String::as_str), Some("90"));
-        tail.push(&[b'x'; 100_000]);
+        tail.push(&vec![b'x'; 100_000]);
         assert_eq!(tail.lines().last().map(String::len), Some(LAST_LINE_BYTES));
     }
 }

@@ -66,7 +66,7 @@ struct Pending {
 impl Solver<'_> {
     /// Builds one stage; those it needs must be built.
     pub(crate) fn stage(&mut self, stage: &PlannedStage, statements: &[Sourced]) -> Result<(), Error> {
-        let state = match &stage.base {
+        let start = match &stage.base {
             Origin::Scratch => State::scratch(&self.options.platform),
             Origin::Stage(index) => State::stage(&self.stages[index]),
             Origin::Image(reference) => {
@@ -74,10 +74,10 @@ impl Solver<'_> {
                 State::image(base.config.value(), base.layers.clone())
             }
         };
-        let mut progress = Progress { stage, state, tree: None, packing: None };
+        let mut progress = Progress { stage, state: start, tree: None, packing: None };
         let result = statements.iter().try_for_each(|sourced| self.statement(&mut progress, sourced));
         // Also after a failure: the steps that were done need not be done again.
-        let settled = self.settle(&mut progress).and_then(|()| self.close(&mut progress));
+        let settled = self.settle(&mut progress).and_then(|()| close(&mut progress));
         result.and(settled)?;
         self.stages.insert(stage.index, progress.state);
         Ok(())
@@ -148,12 +148,12 @@ impl Solver<'_> {
             Op::Copy(op) => Some(self.input(op, texts)?),
             _ => None,
         };
-        let key = Key::new(&self.definition(op, &progress.state, input.as_ref())?, self.options);
+        let key = Key::new(&definition(op, &progress.state, input.as_ref())?, self.options);
         if !self.options.no_cache && self.shared.may_be_cached(key)? {
             self.settle(progress)?;
             let parent = chain(&progress.state.layers).pop();
             if let Some(record) = self.shared.cached(key, parent)? {
-                self.close(progress)?;
+                close(progress)?;
                 let is_empty = record.layer.is_none();
                 progress.state.layers.extend(record.layer);
                 self.history(progress, created_by, record.created, is_empty);
@@ -183,31 +183,6 @@ impl Solver<'_> {
         }
         self.history(progress, created_by, self.options.now, is_empty);
         Ok(false)
-    }
-
-    fn definition<'b>(
-        &self,
-        op: &'b Op,
-        state: &'b State,
-        input: Option<&Input>,
-    ) -> Result<Definition<'b>, Error> {
-        let user = &state.config.config.user;
-        Ok(match op {
-            Op::Workdir { path } => Definition::Workdir { path, user },
-            Op::Copy(op) => {
-                let (root, matches) = input.map_or((None, [].as_slice()), |i| (i.root.as_ref(), &i.matches));
-                Definition::Copy {
-                    destination: &op.destination,
-                    owner: op.owner.as_deref(),
-                    mode: op.mode,
-                    unpack: op.unpack,
-                    content: content(root.map(Reading::root), matches, op)?,
-                }
-            }
-            Op::Run(RunOp { argv, env, cwd, user, network, hosts, .. }) => {
-                Definition::Run { argv, env, cwd, user, network: *network, hosts }
-            }
-        })
     }
 
     fn perform(
@@ -303,11 +278,6 @@ impl Solver<'_> {
         Ok(())
     }
 
-    /// Gives up the tree: the next step, if it has to be done, begins with a new one.
-    fn close(&self, progress: &mut Progress<'_>) -> Result<(), Error> {
-        progress.tree.take().map_or(Ok(()), |tree| tree.close(&progress.state.layers))
-    }
-
     fn history(&self, progress: &mut Progress<'_>, created_by: String, created: i64, empty_layer: bool) {
         let seconds = match self.options.times {
             Times::Actual => created,
@@ -323,6 +293,32 @@ impl Solver<'_> {
             ..History::default()
         });
     }
+}
+
+/// What a step does, in the form that its key is made of.
+fn definition<'a>(op: &'a Op, state: &'a State, input: Option<&Input>) -> Result<Definition<'a>, Error> {
+    let user = &state.config.config.user;
+    Ok(match op {
+        Op::Workdir { path } => Definition::Workdir { path, user },
+        Op::Copy(op) => {
+            let (root, matches) = input.map_or((None, [].as_slice()), |i| (i.root.as_ref(), &i.matches));
+            Definition::Copy {
+                destination: &op.destination,
+                owner: op.owner.as_deref(),
+                mode: op.mode,
+                unpack: op.unpack,
+                content: content(root.map(Reading::root), matches, op)?,
+            }
+        }
+        Op::Run(RunOp { argv, env, cwd, user, network, hosts, .. }) => {
+            Definition::Run { argv, env, cwd, user, network: *network, hosts }
+        }
+    })
+}
+
+/// Gives up the tree: the next step, if it has to be done, begins with a new one.
+fn close(progress: &mut Progress<'_>) -> Result<(), Error> {
+    progress.tree.take().map_or(Ok(()), |tree| tree.close(&progress.state.layers))
 }
 
 /// Which stages and images are needed is known before any image is, so its variables cannot choose one.

@@ -49,7 +49,7 @@ pub(crate) struct Texts<'a> {
     pub(crate) stage: usize,
 }
 
-impl<'a> Texts<'a> {
+impl Texts<'_> {
     pub(crate) fn expander<'b>(&'b self, scope: &'b Scope) -> Expander<'b> {
         Expander { scope, escape: self.escape }
     }
@@ -106,7 +106,7 @@ fn copy(copy: &Copy, state: &State, texts: &Texts<'_>) -> Result<(Option<Op>, St
         Some(word) => {
             let text = expander.word(word).map_err(fail)?;
             let origin = texts.names.origin(&text, texts.stage);
-            let origin = origin.map_err(|cause| Error::from(cause).at(texts.place(word.span())))?;
+            let origin = origin.map_err(|error| error.at(texts.place(word.span())))?;
             match origin {
                 Origin::Scratch => CopySource::Scratch,
                 Origin::Stage(index) => CopySource::Stage(index),
@@ -177,9 +177,7 @@ impl Operands<'_> {
         let optional = |word: Option<&Word>| word.map(|word| expander.word(word)).transpose().map_err(fail);
         let (owner, chmod) = (optional(self.chown)?, optional(self.chmod)?);
         let mode = match (&chmod, self.chmod) {
-            (Some(text), Some(word)) => {
-                Some(mode(text).map_err(|cause| Error::from(cause).at(texts.place(word.span())))?)
-            }
+            (Some(text), Some(word)) => Some(mode(text).map_err(|error| error.at(texts.place(word.span())))?),
             _ => None,
         };
         let sources = expander.all(self.sources).map_err(fail)?;
@@ -189,7 +187,7 @@ impl Operands<'_> {
         created_by.extend(chmod.iter().flat_map(|text| [" --chmod=", text]));
         created_by.extend(sources.iter().flat_map(|text| [" ", text]));
         created_by.extend(self.heredocs.iter().flat_map(|heredoc| [" <<", &heredoc.name]));
-        created_by.push_str(&format!(" {written} # buildkit"));
+        created_by.extend([" ", &written, " # buildkit"]);
         let spans = self.sources.iter().map(Word::span);
         let heredocs = self.heredocs.iter().map(|heredoc| {
             let content = heredoc.expand(&|name| state.scope.get(name)).map_err(fail)?.value;
@@ -210,15 +208,15 @@ impl Operands<'_> {
 }
 
 /// An octal mode.
-fn mode(text: &str) -> Result<u32, Cause> {
+fn mode(text: &str) -> Result<u32, Error> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o7777 => Ok(mode),
         Err(_) if text.contains(['+', '-', '=']) => {
-            Err(Cause::Unsupported { what: "a symbolic `--chmod`".to_owned() })
+            Err(Cause::Unsupported { what: "a symbolic `--chmod`".to_owned() }.into())
         }
         _ => {
             let why = "expected an octal number up to 7777".to_owned();
-            Err(Cause::InvalidArgument { what: "mode", text: text.to_owned(), why })
+            Err(Cause::InvalidArgument { what: "mode", text: text.to_owned(), why }.into())
         }
     }
 }
@@ -238,8 +236,8 @@ fn run_op(run: &Run, state: &State, texts: &Texts<'_>, options: &BuildOptions) -
         Some(containerfile::Network::Default) | None => options.network,
     };
     // Proxies reach every RUN, but change no key and no history unless an ARG declares them.
-    let proxies = containerfile::PREDEFINED_ARGS.iter().filter(|name| !state.scope.declares(name));
-    let proxies = proxies
+    let undeclared = containerfile::PREDEFINED_ARGS.iter().filter(|name| !state.scope.declares(name));
+    let proxies = undeclared
         .filter(|name| state.scope.get(name).is_none())
         .filter_map(|name| Some(((*name).to_owned(), texts.globals.build_arg(name)?.clone())))
         .collect();

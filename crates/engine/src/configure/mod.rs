@@ -27,14 +27,16 @@ pub(crate) fn configure(
             let mut text = "ARG".to_owned();
             for declaration in declarations {
                 let value = state.scope.declare(declaration, texts.globals, texts.escape).map_err(fail)?;
-                text.push_str(&format!(" {}", declaration.name.text()));
+                text.extend([" ", declaration.name.text()]);
                 text.extend(value.iter().flat_map(|value| ["=", value]));
             }
             text
         }
         Instruction::Env(pairs) => {
             let pairs = expand_pairs(pairs, &expander).map_err(fail)?;
-            pairs.iter().for_each(|(name, value)| state.set_env(name, value));
+            for (name, value) in &pairs {
+                state.set_env(name, value);
+            }
             pairs_text("ENV", &pairs)
         }
         Instruction::Label(pairs) => {
@@ -157,7 +159,7 @@ fn expose(
     let mut all = Vec::new();
     for word in words {
         for text in expander.words(word).map_err(|diagnostic| texts.error(diagnostic))? {
-            all.extend(ports::parse(&text).map_err(|cause| Error::from(cause).at(texts.place(word.span())))?);
+            all.extend(ports::parse(&text).map_err(|error| error.at(texts.place(word.span())))?);
         }
     }
     state.config.config.exposed_ports.extend(all.iter().cloned());

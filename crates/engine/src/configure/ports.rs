@@ -1,14 +1,15 @@
 //! What EXPOSE takes: `port[-port][/protocol]`, and the forms of `docker run -p`, of which only the container's side
 //! counts.
 
-use crate::error::Cause;
+use crate::error::{Cause, Error};
 
 const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
 
 /// The ports that `text` names, each as `80/tcp`.
-pub(super) fn parse(text: &str) -> Result<Vec<String>, Cause> {
-    let refuse =
-        |why: &str| Cause::InvalidArgument { what: "port", text: text.to_owned(), why: why.to_owned() };
+pub(super) fn parse(text: &str) -> Result<Vec<String>, Error> {
+    let refuse = |why: &str| {
+        Error::from(Cause::InvalidArgument { what: "port", text: text.to_owned(), why: why.to_owned() })
+    };
     let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = protocol.to_ascii_lowercase();
     if !PROTOCOLS.contains(&protocol.as_str()) {

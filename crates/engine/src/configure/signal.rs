@@ -1,6 +1,6 @@
 //! What STOPSIGNAL takes: a signal's number, or its name with or without `SIG` (signal(7)).
 
-use crate::error::Cause;
+use crate::error::{Cause, Error};
 
 const NAMES: [&str; 34] = [
     "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE",
@@ -9,7 +9,7 @@ const NAMES: [&str; 34] = [
 ];
 
 /// Fails if `text` is no signal.
-pub(super) fn check(text: &str) -> Result<(), Cause> {
+pub(super) fn check(text: &str) -> Result<(), Error> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     let is_number = name.parse::<u8>().is_ok_and(|number| (1..=64).contains(&number));
@@ -25,7 +25,7 @@ pub(super) fn check(text: &str) -> Result<(), Cause> {
         return Ok(());
     }
     let why = "expected a name such as SIGTERM or a number from 1 to 64".to_owned();
-    Err(Cause::InvalidArgument { what: "signal", text: text.to_owned(), why })
+    Err(Cause::InvalidArgument { what: "signal", text: text.to_owned(), why }.into())
 }
 
 #[cfg(test)]

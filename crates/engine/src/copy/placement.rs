@@ -65,10 +65,8 @@ impl Placement<'_> {
 
     fn make_parents(&self) -> Result<(), Error> {
         let destination = Path::new(&self.op.destination);
-        let parent = match self.op.destination.ends_with('/') {
-            true => destination,
-            false => destination.parent().unwrap_or(destination),
-        };
+        let is_dir = self.op.destination.ends_with('/');
+        let parent = if is_dir { destination } else { destination.parent().unwrap_or(destination) };
         self.make_dir(parent)
     }
 
@@ -83,7 +81,7 @@ impl Placement<'_> {
         let is_dir = existing.is_some_and(|metadata| metadata.kind == FileKind::Directory);
         if kind == FileKind::Directory {
             if existing.is_some() && !is_dir {
-                return Err(self.mismatch(name, "directory", &self.op.destination, "file"));
+                return Err(mismatch(name, "directory", &self.op.destination, "file"));
             }
             self.make_dir(destination)?;
         }
@@ -135,21 +133,15 @@ impl Placement<'_> {
         match error {
             layer::Error::Replacement { path, existing, replacement } => {
                 let target = format!("/{}", path.display());
-                self.mismatch(&path, replacement, &target, existing)
+                mismatch(&path, replacement, &target, existing)
             }
             source => Cause::Layer { action: format!("copy to `{}`", self.op.destination), source }.into(),
         }
     }
+}
 
-    fn mismatch(
-        &self,
-        path: &Path,
-        source_kind: &'static str,
-        target: &str,
-        target_kind: &'static str,
-    ) -> Error {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let target = target.to_owned();
-        Cause::KindMismatch { path: name, source_kind, target, target_kind }.into()
-    }
+fn mismatch(path: &Path, source_kind: &'static str, target: &str, target_kind: &'static str) -> Error {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let target = target.to_owned();
+    Cause::KindMismatch { path: name, source_kind, target, target_kind }.into()
 }

@@ -67,11 +67,11 @@ pub(crate) fn copy(from: &Root, to: &Root) -> Result<(), Error> {
     let failed = |source| Cause::Layer { action: "copy a root file system".into(), source };
     let mut copier = Copier::new(from, to, CopyOptions::default());
     copier.copy(Path::new(""), Path::new("")).map_err(failed)?;
-    let copied = layer::walk(from, Path::new(""), |entry| {
+    let walked = layer::walk(from, Path::new(""), |entry| {
         copier.copy(entry.path, entry.path)?;
         Ok::<_, layer::Error>(Flow::Descend)
     });
-    copied.and_then(|()| copier.finish()).map_err(failed)?;
+    walked.and_then(|()| copier.finish()).map_err(failed)?;
     Ok(())
 }
 
