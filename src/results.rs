@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 
 /// A file that tells something of the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResultFile {
+pub(crate) struct ResultFile {
     /// Where.
     pub path: PathBuf,
     /// What.
@@ -23,7 +23,7 @@ pub struct ResultFile {
 
 /// What a result file tells; none of it ends in a newline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     /// The digest of the config, which other tools call the image id.
     ImageId,
     /// The digest of the manifest.
@@ -36,7 +36,7 @@ pub enum Content {
 
 /// What there is to tell.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The manifest.
     pub manifest: Descriptor,
     /// The digest of the config.
@@ -48,7 +48,7 @@ pub struct Outcome {
 /// A result file could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the result file `{}`", .path.display())]
-pub struct Error {
+pub(crate) struct Error {
     /// The file.
     pub path: PathBuf,
     /// The kernel's answer.
@@ -57,7 +57,7 @@ pub struct Error {
 
 /// Result files that can be written, and are not yet.
 #[derive(Debug)]
-pub struct Results(Vec<(ResultFile, Target)>);
+pub(crate) struct Results(Vec<(ResultFile, Target)>);
 
 #[derive(Debug)]
 enum Target {
@@ -69,16 +69,17 @@ enum Target {
 
 impl Results {
     /// Makes sure that `files` can be written, and removes those of an earlier run.
-    pub fn prepare(files: &[ResultFile]) -> Result<Self, Error> {
+    pub(crate) fn prepare(files: &[ResultFile]) -> Result<Self, Error> {
         let prepared = files.iter().map(|file| {
-            let target = Target::open(&file.path).map_err(|source| Error { path: file.path.clone(), source })?;
+            let target =
+                Target::open(&file.path).map_err(|source| Error { path: file.path.clone(), source })?;
             Ok((file.clone(), target))
         });
         prepared.collect::<Result<_, _>>().map(Self)
     }
 
     /// Writes them all, then gives each its name.
-    pub fn write(mut self, outcome: &Outcome) -> Result<(), Error> {
+    pub(crate) fn write(mut self, outcome: &Outcome) -> Result<(), Error> {
         for (file, target) in &mut self.0 {
             let failed = |source| Error { path: file.path.clone(), source };
             target.file().write_all(&file.content.render(outcome)).map_err(failed)?;
@@ -90,7 +91,9 @@ impl Results {
 impl Target {
     fn open(path: &Path) -> io::Result<Self> {
         match fs::metadata(path) {
-            Ok(metadata) if !metadata.is_file() => return File::options().write(true).open(path).map(Self::InPlace),
+            Ok(metadata) if !metadata.is_file() => {
+                return File::options().write(true).open(path).map(Self::InPlace);
+            }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -122,9 +125,10 @@ impl Target {
 
     fn finish(self, path: &Path) -> Result<(), Error> {
         match self {
-            Self::Renamed(file) => {
-                file.persist(path).map(drop).map_err(|error| Error { path: path.to_owned(), source: error.error })
-            }
+            Self::Renamed(file) => file
+                .persist(path)
+                .map(drop)
+                .map_err(|error| Error { path: path.to_owned(), source: error.error }),
             Self::InPlace(_) => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use super::{BuildFlags, Cli, Command, GlobalArgs, RegistryArgs, switch};
 
 /// `builder build`.
 #[derive(Debug, Clone, Args)]
-pub struct BuildArgs {
+pub(crate) struct BuildArgs {
     /// Directory that COPY and ADD read; `-` for none, with a Containerfile from standard input
     #[arg(default_value = ".")]
     pub context: PathBuf,
@@ -58,7 +58,7 @@ pub struct BuildArgs {
 
 /// How base images are found.
 #[derive(Debug, Clone, Default, Args)]
-pub struct BaseArgs {
+pub(crate) struct BaseArgs {
     /// When registries are asked for base images [default: missing; without a value: always]
     #[arg(long, value_name = "POLICY", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
     pub pull: Option<Pull>,
@@ -70,7 +70,7 @@ pub struct BaseArgs {
 
 /// `--pull`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Pull {
+pub(crate) enum Pull {
     /// always
     #[value(alias = "true")]
     Always,
@@ -86,7 +86,7 @@ pub enum Pull {
 
 /// How steps are run.
 #[derive(Debug, Clone, Args)]
-pub struct StepArgs {
+pub(crate) struct StepArgs {
     /// Do every step, even if its result is known
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_name = "BOOL", hide_default_value = true, value_parser = switch::parse)]
@@ -104,11 +104,11 @@ pub struct StepArgs {
 
 /// What the image looks like.
 #[derive(Debug, Clone, Args)]
-pub struct ImageArgs {
+pub(crate) struct ImageArgs {
     /// Set all times of the image, those of its new files too, to this second since 1970
     #[arg(long, value_name = "SECONDS", conflicts_with = "source_date_epoch", allow_negative_numbers = true)]
     pub timestamp: Option<i64>,
-    /// Set the times of the image to this second since 1970, and those of newer files [env: SOURCE_DATE_EPOCH]
+    /// Set the times of the image to this second since 1970, and those of newer files [default: `$SOURCE_DATE_EPOCH`]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub source_date_epoch: Option<i64>,
     /// Compression of new layers: gzip, zstd or uncompressed
@@ -125,7 +125,7 @@ pub struct ImageArgs {
 /// Where the image goes, and what is told of it.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Result options")]
-pub struct ResultArgs {
+pub(crate) struct ResultArgs {
     /// Push the image under each of its names
     #[arg(long)]
     pub push: bool,
@@ -145,7 +145,7 @@ pub struct ResultArgs {
 
 /// What is told on the way.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ProgressArgs {
+pub(crate) struct ProgressArgs {
     /// How progress is shown on standard error
     #[arg(long, value_name = "STYLE", default_value = "auto")]
     pub progress: Progress,
@@ -156,7 +156,7 @@ pub struct ProgressArgs {
 
 /// `--progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// tty on a terminal, else plain
     #[default]
     Auto,
@@ -170,7 +170,7 @@ pub enum Progress {
 
 impl BuildArgs {
     /// Reads what could stand behind `builder build`.
-    pub fn from_words(words: Vec<OsString>) -> Result<(GlobalArgs, Self), clap::Error> {
+    pub(crate) fn from_words(words: Vec<OsString>) -> Result<(GlobalArgs, Self), clap::Error> {
         let line = ["builder", "build"].map(OsString::from).into_iter().chain(words);
         let cli = Cli::from_command_line(line)?;
         match cli.command {
@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn buildahs_task_line_is_understood() {
-        let line = "--storage-driver=vfs --tls-verify=true bud --build-arg= --file=/w/Dockerfile --tag=q.io/a/b:c .";
+        let line =
+            "--storage-driver=vfs --tls-verify=true bud --build-arg= --file=/w/Dockerfile --tag=q.io/a/b:c .";
         let args = build(&line.split(' ').collect::<Vec<_>>());
         assert_eq!(args.registry.tls_verify, Some(true));
         assert_eq!(args.build_arg, [""]);
@@ -227,7 +228,21 @@ mod tests {
 
     #[test]
     fn flags_may_be_repeated_where_that_has_a_meaning() {
-        let args = build(&["build", "--build-arg", "A=1,2", "--build-arg", "B", "-t", "a", "-t", "b", "-o", "x", "-o", "y"]);
+        let args = build(&[
+            "build",
+            "--build-arg",
+            "A=1,2",
+            "--build-arg",
+            "B",
+            "-t",
+            "a",
+            "-t",
+            "b",
+            "-o",
+            "x",
+            "-o",
+            "y",
+        ]);
         assert_eq!(args.build_arg, ["A=1,2", "B"]);
         assert_eq!((args.tag.len(), args.results.output.len()), (2, 2));
     }

@@ -12,7 +12,7 @@ use Value::{Bool, Required};
 
 /// What becomes of a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Treatment {
+pub(crate) enum Treatment {
     /// Builder does what the flag asks for anyway, or the flag does nothing in the other tool either.
     Harmless,
     /// The flag changes how the other tool works, but not the image; the user is told why it does nothing here.
@@ -92,7 +92,10 @@ const BUILD: &[Flag] = &[
     flag("decryption-key", Required, NotYet),
     flag("detach", Bool, NO_DAEMON),
     flag("device", Required, NotYet),
-    Flag { short: Some('D'), ..flag("disable-compression", Bool, NoEffect("use --compression-format=uncompressed")) },
+    Flag {
+        short: Some('D'),
+        ..flag("disable-compression", Bool, NoEffect("use --compression-format=uncompressed"))
+    },
     flag("disable-content-trust", Bool, Harmless),
     flag("dns", Required, NotYet),
     flag("dns-option", Required, NotYet),
@@ -171,7 +174,10 @@ const PUSH: &[Flag] = &[
     flag("blob-cache", Required, Harmless),
     flag("compression-format", Required, NotYet),
     flag("compression-level", Required, NotYet),
-    Flag { short: Some('D'), ..flag("disable-compression", Bool, NoEffect("layers are pushed as they were built")) },
+    Flag {
+        short: Some('D'),
+        ..flag("disable-compression", Bool, NoEffect("layers are pushed as they were built"))
+    },
     flag("encrypt-layer", Required, NotYet),
     flag("encryption-key", Required, NotYet),
     flag("force-compression", Bool, OnlyValue("false")),
@@ -184,7 +190,7 @@ const PUSH: &[Flag] = &[
 
 /// A flag that was given, as the user would write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Given {
+pub(crate) struct Given {
     /// `--squash`, with its value if that is what matters.
     pub flag: String,
     /// What becomes of it.
@@ -195,7 +201,7 @@ macro_rules! group {
     ($(#[$doc:meta])* $name:ident, $flags:expr, $global:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Default)]
-        pub struct $name(pub Vec<Given>);
+        pub(crate) struct $name(pub Vec<Given>);
 
         impl Args for $name {
             fn augment_args(command: Command) -> Command {
@@ -302,7 +308,8 @@ mod tests {
 
     #[test]
     fn a_foreign_flag_takes_its_value_with_it() {
-        let args::Command::Build(build) = parse(&["build", "--cgroup-parent", "x", "ctx"]).unwrap().command else {
+        let args::Command::Build(build) = parse(&["build", "--cgroup-parent", "x", "ctx"]).unwrap().command
+        else {
             panic!("not a build");
         };
         assert_eq!(build.context.to_str(), Some("ctx"));

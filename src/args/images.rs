@@ -4,7 +4,7 @@ use clap::Args;
 
 /// `builder images`.
 #[derive(Debug, Clone, Args)]
-pub struct ImagesArgs {
+pub(crate) struct ImagesArgs {
     /// Print a JSON array
     #[arg(long)]
     pub json: bool,
@@ -12,14 +12,14 @@ pub struct ImagesArgs {
 
 /// `builder inspect`.
 #[derive(Debug, Clone, Args)]
-pub struct InspectArgs {
+pub(crate) struct InspectArgs {
     /// Name or id of the image
     pub image: String,
 }
 
 /// `builder tag`.
 #[derive(Debug, Clone, Args)]
-pub struct TagArgs {
+pub(crate) struct TagArgs {
     /// Name or id of the image
     pub image: String,
     /// Names that it gets as well
@@ -29,7 +29,7 @@ pub struct TagArgs {
 
 /// `builder rmi`.
 #[derive(Debug, Clone, Args)]
-pub struct RmiArgs {
+pub(crate) struct RmiArgs {
     /// Names to take away; an id takes all names of its image away
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<String>,
@@ -40,7 +40,7 @@ pub struct RmiArgs {
 
 /// `builder prune`.
 #[derive(Debug, Clone, Args)]
-pub struct PruneArgs {
+pub(crate) struct PruneArgs {
     /// Remove images without a name too, and all of the cache
     #[arg(short, long)]
     pub all: bool,
@@ -51,7 +51,7 @@ pub struct PruneArgs {
 
 /// `builder doctor`.
 #[derive(Debug, Clone, Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,

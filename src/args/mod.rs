@@ -16,16 +16,22 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-pub use build::{BuildArgs, ImageArgs, Progress, ProgressArgs, Pull, ResultArgs, StepArgs};
-pub use foreign::{BuildFlags, Given, GlobalFlags, PushFlags, Treatment};
-pub use images::{DoctorArgs, ImagesArgs, InspectArgs, PruneArgs, RmiArgs, TagArgs};
-pub use registry::{PullArgs, PushArgs, RegistryArgs};
-pub use tekton::TektonArgs;
+pub(crate) use build::{BuildArgs, ImageArgs, Progress, ProgressArgs, Pull, ResultArgs, StepArgs};
+pub(crate) use foreign::{BuildFlags, Given, GlobalFlags, PushFlags, Treatment};
+pub(crate) use images::{DoctorArgs, ImagesArgs, InspectArgs, PruneArgs, RmiArgs, TagArgs};
+pub(crate) use registry::{PullArgs, PushArgs, RegistryArgs};
+pub(crate) use tekton::TektonArgs;
 
 /// A daemonless OCI image builder that builds in every pod.
 #[derive(Debug, Parser)]
-#[command(name = "builder", version, disable_help_subcommand = true, args_override_self = true, max_term_width = 110)]
-pub struct Cli {
+#[command(
+    name = "builder",
+    version,
+    disable_help_subcommand = true,
+    args_override_self = true,
+    max_term_width = 110
+)]
+pub(crate) struct Cli {
     /// What goes for every subcommand.
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -37,9 +43,9 @@ pub struct Cli {
 /// Flags of every subcommand.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Global options")]
-pub struct GlobalArgs {
-    /// Directory that holds images, layers and the cache [default: $BUILDER_ROOT, $XDG_DATA_HOME/builder,
-    /// $HOME/.local/share/builder, or a directory in $TMPDIR that is removed at the end]
+pub(crate) struct GlobalArgs {
+    /// Directory that holds images, layers and the cache [default: `$BUILDER_ROOT`,
+    /// `$XDG_DATA_HOME/builder`, `$HOME/.local/share/builder`, or a directory in `$TMPDIR` that is removed at the end]
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// How the root file system of a step is kept
@@ -51,7 +57,7 @@ pub struct GlobalArgs {
 
 /// `--storage-driver`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum StorageDriver {
+pub(crate) enum StorageDriver {
     /// overlay where it works, else vfs
     #[default]
     Auto,
@@ -63,7 +69,7 @@ pub enum StorageDriver {
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Build an image from a Containerfile
     #[command(visible_alias = "bud", alias = "build-using-dockerfile")]
     Build(Box<BuildArgs>),
@@ -90,7 +96,9 @@ pub enum Command {
 
 impl Cli {
     /// Reads a whole command line, the program's name in front.
-    pub fn from_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+    pub(crate) fn from_command_line(
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, clap::Error> {
         let mut command = Self::command();
         let arguments = order::subcommand_first(arguments.into_iter().collect(), &command);
         let mut matches = command.try_get_matches_from_mut(arguments)?;
@@ -99,7 +107,7 @@ impl Cli {
 }
 
 #[cfg(test)]
-pub fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
+pub(crate) fn parse(line: &[&str]) -> Result<Cli, clap::Error> {
     Cli::from_command_line(std::iter::once("builder").chain(line.iter().copied()).map(OsString::from))
 }
 

@@ -57,8 +57,14 @@ mod tests {
     fn flags_before_the_subcommand_come_to_stand_after_it() {
         for (line, expected) in [
             ("builder bud .", "builder bud ."),
-            ("builder --storage-driver=vfs --tls-verify=true bud -t a .", "builder bud --storage-driver=vfs --tls-verify=true -t a ."),
-            ("builder --storage-driver vfs --tls-verify build build", "builder build --storage-driver vfs --tls-verify build"),
+            (
+                "builder --storage-driver=vfs --tls-verify=true bud -t a .",
+                "builder bud --storage-driver=vfs --tls-verify=true -t a .",
+            ),
+            (
+                "builder --storage-driver vfs --tls-verify build build",
+                "builder build --storage-driver vfs --tls-verify build",
+            ),
             ("builder -t build -q build .", "builder build -t build -q ."),
             ("builder --authfile push push a", "builder push --authfile push a"),
             ("builder --net none bud .", "builder bud --net none ."),

@@ -10,8 +10,8 @@ use super::{PushFlags, switch};
 /// How registries are talked to.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Registry options")]
-pub struct RegistryArgs {
-    /// Credentials file, asked before all others [env: REGISTRY_AUTH_FILE]
+pub(crate) struct RegistryArgs {
+    /// Credentials file, asked before all others, `$REGISTRY_AUTH_FILE` among them
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
     /// User and password; for the registry that is pushed to if there is exactly one, else for every registry
@@ -40,7 +40,7 @@ pub struct RegistryArgs {
 
 /// `builder push`.
 #[derive(Debug, Clone, Args)]
-pub struct PushArgs {
+pub(crate) struct PushArgs {
     /// Name or id of the image
     pub image: String,
     /// Where to; the image's own name if not given
@@ -51,14 +51,14 @@ pub struct PushArgs {
     #[command(flatten)]
     pub registry: RegistryArgs,
     #[command(flatten)]
-    pub output: super::ProgressArgs,
+    pub progress: super::ProgressArgs,
     #[command(flatten)]
     pub foreign: PushFlags,
 }
 
 /// `builder pull`.
 #[derive(Debug, Clone, Args)]
-pub struct PullArgs {
+pub(crate) struct PullArgs {
     /// Name of the image
     pub image: String,
     /// The platform to choose if there are several [default: that of this machine]
@@ -67,12 +67,12 @@ pub struct PullArgs {
     #[command(flatten)]
     pub registry: RegistryArgs,
     #[command(flatten)]
-    pub output: super::ProgressArgs,
+    pub progress: super::ProgressArgs,
 }
 
 impl PushArgs {
     /// Reads the words of `PUSH_EXTRA_ARGS` before the name of the image.
-    pub fn from_words(words: Vec<String>, image: &str) -> Result<Self, clap::Error> {
+    pub(crate) fn from_words(words: Vec<String>, image: &str) -> Result<Self, clap::Error> {
         let line = ["builder", "push"].map(str::to_owned).into_iter().chain(words).chain([image.to_owned()]);
         match super::Cli::from_command_line(line.map(OsString::from))?.command {
             super::Command::Push(push) => Ok(push),

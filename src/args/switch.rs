@@ -13,7 +13,8 @@ pub(super) fn parse(text: &str) -> Result<bool, String> {
 mod tests {
     #[test]
     fn go_booleans_are_read() {
-        for (text, expected) in [("true", Ok(true)), ("T", Ok(true)), ("0", Ok(false)), ("False", Ok(false))] {
+        for (text, expected) in [("true", Ok(true)), ("T", Ok(true)), ("0", Ok(false)), ("False", Ok(false))]
+        {
             assert_eq!(super::parse(text), expected, "{text}");
         }
         assert!(super::parse("yes").is_err() && super::parse("").is_err());

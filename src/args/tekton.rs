@@ -4,8 +4,8 @@ use clap::Args;
 
 /// `builder tekton`.
 #[derive(Debug, Clone, Args)]
-pub struct TektonArgs {
-    /// Build arguments as NAME=VALUE, the task's BUILD_ARGS; an empty one is passed over
+pub(crate) struct TektonArgs {
+    /// Build arguments as NAME=VALUE, the task's `BUILD_ARGS`; an empty one is passed over
     #[arg(value_name = "BUILD_ARG")]
     pub build_args: Vec<String>,
 }

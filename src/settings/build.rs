@@ -17,7 +17,7 @@ use crate::results::{Content, ResultFile};
 
 /// A build and what becomes of it.
 #[derive(Debug)]
-pub struct BuildSettings {
+pub(crate) struct BuildSettings {
     /// What decides about the image.
     pub options: BuildOptions,
     /// What isolation is asked for.
@@ -35,7 +35,7 @@ pub struct BuildSettings {
 }
 
 /// Settles a build. `config` is a credentials file that is asked before Docker's; `stdin` is read if an argument is `-`.
-pub fn settle(
+pub(crate) fn settle(
     args: &BuildArgs,
     config: Option<PathBuf>,
     environment: &Environment,
@@ -113,21 +113,21 @@ fn file(args: &BuildArgs) -> Result<Option<&Path>, Error> {
 }
 
 /// A name of the image. Other transports of buildah's would write or push, so they are not taken for names.
-fn tag(name: &str) -> Result<Reference, Error> {
+pub(crate) fn tag(name: &str) -> Result<Reference, Error> {
     const TRANSPORTS: [&str; 6] =
         ["containers-storage:", "dir:", "docker://", "docker-archive:", "oci-archive:", "oci:"];
     if let Some(transport) = TRANSPORTS.into_iter().find(|transport| name.starts_with(transport)) {
         let instead = if transport == "docker://" { "--push" } else { "--output" };
         return Err(Error::BadValue {
-            flag: "--tag",
+            flag: "name",
             text: name.to_owned(),
-            why: format!("a tag is only a name; use {instead} to say where the image goes"),
+            why: format!("it says where the image goes, which is for {instead} to say"),
         });
     }
     let reference: Reference = name.parse()?;
     if reference.digest().is_some() {
         let why = "the digest of an image is known when it is built".to_owned();
-        return Err(Error::BadValue { flag: "--tag", text: name.to_owned(), why });
+        return Err(Error::BadValue { flag: "name", text: name.to_owned(), why });
     }
     Ok(reference)
 }
@@ -258,8 +258,18 @@ mod tests {
     #[test]
     fn flags_become_options() {
         let options = build(&[
-            "-t", "app", "--tag=q.io/app:2", "--label", "a=b=c", "--label=d", "--compression-format=zstd",
-            "--network=none", "--add-host=db:10.0.0.1", "--add-host=six:::1", "--add-host=br=[::2]", "--pull",
+            "-t",
+            "app",
+            "--tag=q.io/app:2",
+            "--label",
+            "a=b=c",
+            "--label=d",
+            "--compression-format=zstd",
+            "--network=none",
+            "--add-host=db:10.0.0.1",
+            "--add-host=six:::1",
+            "--add-host=br=[::2]",
+            "--pull",
         ])
         .unwrap()
         .options;
@@ -283,12 +293,21 @@ mod tests {
             (&["-f", "a", "-f", "b"], "more than one --file is not supported yet"),
             (&["--annotation=index:a=b"], "an annotation of the index is not supported yet"),
             (&["--push"], "--push needs a name to push to"),
-            (&["-t", "docker://q.io/a"], "invalid --tag `docker://q.io/a`: a tag is only a name; use --push to say where the image goes"),
+            (
+                &["-t", "docker://q.io/a"],
+                "invalid name `docker://q.io/a`: it says where the image goes, which is for --push to say",
+            ),
             (&["-t", "A"], "invalid image reference `A`: the repository must be lower case"),
             (&["--network=bridge"], "invalid --network `bridge`: supported are host and none"),
-            (&["--add-host=x:host-gateway"], "invalid --add-host `x:host-gateway`: the address is no IP address"),
+            (
+                &["--add-host=x:host-gateway"],
+                "invalid --add-host `x:host-gateway`: the address is no IP address",
+            ),
             (&["--compression-level=20"], "invalid --compression-level `20`: gzip has levels from 1 to 9"),
-            (&["--isolation=vm"], "invalid --isolation `vm`: known are namespaces, and buildah's names for it oci, rootless and chroot"),
+            (
+                &["--isolation=vm"],
+                "invalid --isolation `vm`: known are namespaces, and buildah's names for it oci, rootless and chroot",
+            ),
         ] {
             assert_eq!(refusal(flags), (message.to_owned(), 2), "{flags:?}");
         }

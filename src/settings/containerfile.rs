@@ -18,7 +18,7 @@ const SIZE_LIMIT: u64 = 16 << 20;
 
 /// A Containerfile with what belongs to it.
 #[derive(Debug)]
-pub struct Found {
+pub(crate) struct Found {
     /// Its text.
     pub containerfile: Source,
     /// The ignore file, if there is one.
@@ -65,7 +65,7 @@ impl Context {
 /// The Containerfile `file`, or the one of `context`, with its ignore file, or the one named by `ignorefile`.
 ///
 /// `context` is `None` if there is none. `stdin` is read if `file` is `-`.
-pub fn find(
+pub(crate) fn find(
     context: Option<&Path>,
     file: Option<&Path>,
     ignorefile: Option<&Path>,
@@ -82,7 +82,7 @@ pub fn find(
     };
     let ignore = match (ignorefile, &context) {
         (Some(file), _) => Some(text(file, read(file)?)?),
-        (None, Some(context)) => ignore_file(context, beside)?,
+        (None, Some(context)) => ignore_file(context, beside.as_ref())?,
         (None, None) => None,
     };
     Ok(Found { containerfile, ignore })
@@ -110,7 +110,9 @@ fn named(file: &Path, context: Option<&Context>) -> Result<(Source, Option<Besid
         return Err(Error::Unsupported { what: format!("the C preprocessor for `{}`", file.display()) });
     }
     match read(file) {
-        Ok(bytes) => Ok((Source::from_bytes(file.to_string_lossy(), &bytes), Some(Beside::File(file.to_owned())))),
+        Ok(bytes) => {
+            Ok((Source::from_bytes(file.to_string_lossy(), &bytes), Some(Beside::File(file.to_owned()))))
+        }
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             let inside = context.filter(|_| file.is_relative()).map(|context| (context, context.read(file)));
             match inside {
@@ -128,7 +130,7 @@ fn named(file: &Path, context: Option<&Context>) -> Result<(Source, Option<Besid
 }
 
 /// The Containerfile's own ignore file, else that of the context; each in our spelling first, then in Docker's.
-fn ignore_file(context: &Context, beside: Option<Beside>) -> Result<Option<Source>, Error> {
+fn ignore_file(context: &Context, beside: Option<&Beside>) -> Result<Option<Source>, Error> {
     const SUFFIXES: [&str; 2] = [".containerignore", ".dockerignore"];
     let with = |path: &Path, suffix: &str| {
         let mut name = path.as_os_str().to_owned();
@@ -136,7 +138,7 @@ fn ignore_file(context: &Context, beside: Option<Beside>) -> Result<Option<Sourc
         PathBuf::from(name)
     };
     for suffix in SUFFIXES {
-        let own = match &beside {
+        let own = match beside {
             None => None,
             Some(Beside::InContext(path)) => context.read_text(&with(path, suffix))?,
             Some(Beside::File(path)) => optional(&with(path, suffix))?,
@@ -251,7 +253,11 @@ mod tests {
 
     #[test]
     fn a_named_file_is_looked_for_outside_and_then_inside_of_the_context() {
-        let dir = tree(&[("ctx/a/File", "inside"), ("outside/File", "outside"), ("outside/File.dockerignore", "x")]);
+        let dir = tree(&[
+            ("ctx/a/File", "inside"),
+            ("outside/File", "outside"),
+            ("outside/File.dockerignore", "x"),
+        ]);
         let context = dir.path().join("ctx");
         let outside = dir.path().join("outside/File");
         assert_eq!(found(&context, Some(&outside)).unwrap(), ("outside".to_owned(), Some("x".to_owned())));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads `2s`, `500ms`, `1h30m`, `7d`, or seconds without a unit.
-pub fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -33,7 +33,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_their_units() {
-        for (text, seconds) in [("2", 2.0), ("2s", 2.0), ("500ms", 0.5), ("1h30m", 5400.0), ("7d", 604_800.0), ("0", 0.0)] {
+        for (text, seconds) in
+            [("2", 2.0), ("2s", 2.0), ("500ms", 0.5), ("1h30m", 5400.0), ("7d", 604_800.0), ("0", 0.0)]
+        {
             assert_eq!(parse(text), Some(Duration::from_secs_f64(seconds)), "{text}");
         }
         for text in ["", "s", "2x", "-1s", "1.5s", "99999999999999999999s", "18446744073709551615d", "2s "] {

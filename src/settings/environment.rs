@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A copy of the environment.
 #[derive(Debug, Clone, Default)]
-pub struct Environment {
+pub(crate) struct Environment {
     variables: BTreeMap<String, OsString>,
     /// The user that the program runs as.
     pub uid: u32,
@@ -23,8 +23,9 @@ pub struct Environment {
 impl Environment {
     /// Reads the environment of this process. Variables whose name is not UTF-8 are none of ours.
     #[expect(clippy::disallowed_methods, reason = "this is the one reader of environment and clock")]
-    pub fn read() -> Self {
-        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    pub(crate) fn read() -> Self {
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             variables: variables.collect(),
@@ -37,33 +38,33 @@ impl Environment {
 
     /// An environment for a test.
     #[cfg(test)]
-    pub fn of(variables: &[(&str, &str)]) -> Self {
+    pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value)));
         Self { variables: variables.collect(), uid: 1000, now: 1_700_000_000, terminal: false }
     }
 
     /// The value of a variable that is set to something; one that is not UTF-8 is as good as not set.
-    pub fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.variables.get(name)?.to_str().filter(|value| !value.is_empty())
     }
 
     /// The value of the first of these variables that is set to something.
-    pub fn first(&self, names: &[&str]) -> Option<&str> {
+    pub(crate) fn first(&self, names: &[&str]) -> Option<&str> {
         names.iter().find_map(|name| self.text(name))
     }
 
     /// The value of a variable, which may be empty.
-    pub fn exact(&self, name: &str) -> Option<&str> {
+    pub(crate) fn exact(&self, name: &str) -> Option<&str> {
         self.variables.get(name)?.to_str()
     }
 
     /// The path in a variable that is set to something.
-    pub fn path(&self, name: &str) -> Option<&Path> {
+    pub(crate) fn path(&self, name: &str) -> Option<&Path> {
         self.variables.get(name).filter(|value| !value.is_empty()).map(Path::new)
     }
 
     /// A directory of the XDG base directory specification: that of the variable, else `below_home`.
-    pub fn xdg(&self, name: &str, below_home: &str) -> Option<PathBuf> {
+    pub(crate) fn xdg(&self, name: &str, below_home: &str) -> Option<PathBuf> {
         // The specification: a relative path is invalid and to be ignored.
         let given = self.path(name).filter(|path| path.is_absolute()).map(Path::to_owned);
         given.or_else(|| Some(self.path("HOME")?.join(below_home)))

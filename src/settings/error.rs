@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// Something the user asked for that cannot be, found before any work was done.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A name that should be an image is none.
     #[error(transparent)]
     BadName(#[from] oci::Error),
@@ -121,7 +121,7 @@ pub enum Error {
 
 impl Error {
     /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
+    pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::NoContainerfile { .. } => {
                 Some("name it with -f, or give the directory that holds it as the last argument".to_owned())
@@ -130,7 +130,8 @@ impl Error {
                 Some("the last argument is the directory that COPY and ADD read".to_owned())
             }
             Self::Credentials => Some(
-                "builder never asks for a password: write --creds=USER:PASSWORD, or use --authfile".to_owned(),
+                "builder never asks for a password: write --creds=USER:PASSWORD, or use --authfile"
+                    .to_owned(),
             ),
             Self::NotYet { flags } if flags.iter().any(|flag| flag == "--volume") => {
                 Some("COPY the files into a stage and use `COPY --from`".to_owned())
@@ -141,14 +142,15 @@ impl Error {
                 "`builder tekton` is the step of a Task, which sets {name}; see deploy/tekton/builder-ns.yaml"
             )),
             Self::NoDockerConfig { .. } => Some(
-                "bind a secret of type kubernetes.io/dockerconfigjson, or one with the key config.json".to_owned(),
+                "bind a secret of type kubernetes.io/dockerconfigjson, or one with the key config.json"
+                    .to_owned(),
             ),
             _ => None,
         }
     }
 
     /// The exit code of a builder that ends with this error.
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::BadName(_)
             | Self::BadValue { .. }

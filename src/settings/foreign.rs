@@ -4,8 +4,9 @@ use super::Error;
 use crate::args::{Given, Treatment};
 
 /// Refuses all that is not supported, in one error; returns what the user should know about the others.
-pub fn refuse_or_note(given: &[Given]) -> Result<Vec<String>, Error> {
-    let refused = given.iter().filter(|given| matches!(given.treatment, Treatment::NotYet | Treatment::OnlyValue(_)));
+pub(crate) fn refuse_or_note(given: &[Given]) -> Result<Vec<String>, Error> {
+    let refused =
+        given.iter().filter(|given| matches!(given.treatment, Treatment::NotYet | Treatment::OnlyValue(_)));
     let flags: Vec<_> = refused.map(|given| given.flag.clone()).collect();
     if !flags.is_empty() {
         return Err(Error::NotYet { flags });

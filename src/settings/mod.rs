@@ -3,7 +3,7 @@
 //! The only reader of environment, home and clock. Must not know how things are done or shown. Whatever can be refused
 //! without doing any work is refused here. Start reading at [`build::settle`].
 
-pub mod build;
+pub(crate) mod build;
 mod containerfile;
 mod duration;
 mod environment;
@@ -12,27 +12,27 @@ mod foreign;
 mod outputs;
 mod registry;
 mod state;
-pub mod tekton;
+pub(crate) mod tekton;
 mod times;
-pub mod transfer;
+pub(crate) mod transfer;
 mod values;
 mod words;
 
-pub use self::build::BuildSettings;
-pub use self::environment::Environment;
-pub use self::error::Error;
-pub use self::foreign::refuse_or_note;
-pub use self::outputs::is_stdout;
-pub use self::state::StateDir;
-pub use self::tekton::TektonSettings;
-pub use self::transfer::{PullSettings, PushSettings};
+pub(crate) use self::build::{BuildSettings, tag};
+pub(crate) use self::environment::Environment;
+pub(crate) use self::error::Error;
+pub(crate) use self::foreign::refuse_or_note;
+pub(crate) use self::outputs::is_stdout;
+pub(crate) use self::state::StateDir;
+pub(crate) use self::tekton::TektonSettings;
+pub(crate) use self::transfer::PushSettings;
 
 use store::{Keep, PruneOptions};
 
 use crate::args::{PruneArgs, StorageDriver};
 
 /// What `prune` removes.
-pub fn prune(args: &PruneArgs) -> Result<PruneOptions, Error> {
+pub(crate) fn prune(args: &PruneArgs) -> Result<PruneOptions, Error> {
     let Some(text) = &args.unused_for else {
         let cache = if args.all { Keep::Nothing } else { Keep::All };
         return Ok(PruneOptions { cache, unnamed_images: args.all });
@@ -46,7 +46,7 @@ pub fn prune(args: &PruneArgs) -> Result<PruneOptions, Error> {
 }
 
 /// The engine's word for a storage driver.
-pub fn storage_driver(driver: StorageDriver) -> engine::StorageDriver {
+pub(crate) fn storage_driver(driver: StorageDriver) -> engine::StorageDriver {
     match driver {
         StorageDriver::Auto => engine::StorageDriver::Auto,
         StorageDriver::Overlay => engine::StorageDriver::Overlay,

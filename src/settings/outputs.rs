@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use containerfile::closest;
-use engine::{Destination, Output};
+use engine::{Output, Target};
 
 use super::Error;
 
@@ -12,7 +12,7 @@ const KEYS: [&str; 3] = ["type", "dest", "tar"];
 const TYPES: [&str; 4] = ["oci", "docker", "tar", "local"];
 
 /// Reads all of the flag's uses; at most one may go to standard output.
-pub fn parse_all(specs: &[String]) -> Result<Vec<Output>, Error> {
+pub(crate) fn parse_all(specs: &[String]) -> Result<Vec<Output>, Error> {
     let outputs: Vec<_> = specs.iter().map(|spec| parse(spec)).collect::<Result<_, _>>()?;
     if outputs.iter().filter(|output| is_stdout(output)).count() > 1 {
         return Err(Error::StdoutTwice);
@@ -21,20 +21,20 @@ pub fn parse_all(specs: &[String]) -> Result<Vec<Output>, Error> {
 }
 
 /// Whether the output goes to standard output, where then nothing else may go.
-pub fn is_stdout(output: &Output) -> bool {
+pub(crate) fn is_stdout(output: &Output) -> bool {
     match output {
-        Output::OciArchive(to) | Output::DockerArchive(to) | Output::RootTar(to) => *to == Destination::Stdout,
-        Output::OciLayout { .. } | Output::RootDirectory { .. } => false,
+        Output::OciArchive(to) | Output::DockerArchive(to) | Output::RootTar(to) => *to == Target::Stdout,
+        Output::OciLayout(_) | Output::RootDirectory(_) => false,
     }
 }
 
 /// A directory, `-`, or `type=…,dest=…[,tar=false]`.
 fn parse(spec: &str) -> Result<Output, Error> {
     if spec == "-" {
-        return Ok(Output::RootTar(Destination::Stdout));
+        return Ok(Output::RootTar(Target::Stdout));
     }
     if !spec.contains('=') {
-        return Ok(Output::RootDirectory { dir: PathBuf::from(spec) });
+        return Ok(Output::RootDirectory(PathBuf::from(spec)));
     }
     let bad = |why: String| Error::BadValue { flag: FLAG, text: spec.to_owned(), why };
     let (mut kind, mut dest, mut tar) = (None, None, true);
@@ -54,16 +54,16 @@ fn parse(spec: &str) -> Result<Output, Error> {
     let dest = dest.filter(|dest| !dest.is_empty()).ok_or_else(|| bad("it has no dest".to_owned()))?;
     let is_dir = dest.ends_with('/') || Path::new(dest).is_dir();
     match kind {
-        "oci" if !tar || is_dir => Ok(Output::OciLayout { dir: directory(dest).ok_or_else(|| bad(no_stdout()))? }),
+        "oci" if !tar || is_dir => Ok(Output::OciLayout(directory(dest).ok_or_else(|| bad(no_stdout()))?)),
         "oci" => Ok(Output::OciArchive(destination(dest))),
         "docker" => Ok(Output::DockerArchive(destination(dest))),
         "tar" => Ok(Output::RootTar(destination(dest))),
-        _ => Ok(Output::RootDirectory { dir: directory(dest).ok_or_else(|| bad(no_stdout()))? }),
+        _ => Ok(Output::RootDirectory(directory(dest).ok_or_else(|| bad(no_stdout()))?)),
     }
 }
 
-fn destination(dest: &str) -> Destination {
-    directory(dest).map_or(Destination::Stdout, Destination::Path)
+fn destination(dest: &str) -> Target {
+    directory(dest).map_or(Target::Stdout, Target::File)
 }
 
 fn directory(dest: &str) -> Option<PathBuf> {
@@ -87,15 +87,15 @@ mod tests {
 
     #[test]
     fn outputs_are_read_in_buildkits_spelling() {
-        let path = |path: &str| Destination::Path(path.into());
+        let path = |path: &str| Target::File(path.into());
         for (spec, expected) in [
-            ("out", Output::RootDirectory { dir: "out".into() }),
-            ("-", Output::RootTar(Destination::Stdout)),
-            ("type=local,dest=out", Output::RootDirectory { dir: "out".into() }),
-            ("type=tar,dest=-", Output::RootTar(Destination::Stdout)),
+            ("out", Output::RootDirectory("out".into())),
+            ("-", Output::RootTar(Target::Stdout)),
+            ("type=local,dest=out", Output::RootDirectory("out".into())),
+            ("type=tar,dest=-", Output::RootTar(Target::Stdout)),
             ("dest=a.tar,type=oci", Output::OciArchive(path("a.tar"))),
-            ("type=oci,dest=a,tar=false", Output::OciLayout { dir: "a".into() }),
-            ("type=oci,dest=a/", Output::OciLayout { dir: "a/".into() }),
+            ("type=oci,dest=a,tar=false", Output::OciLayout("a".into())),
+            ("type=oci,dest=a/", Output::OciLayout("a/".into())),
             ("type=docker,dest=a.tar", Output::DockerArchive(path("a.tar"))),
         ] {
             assert_eq!(parse(spec).unwrap(), expected, "{spec}");

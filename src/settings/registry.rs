@@ -13,7 +13,7 @@ use crate::args::RegistryArgs;
 ///
 /// Credentials of the command line are for the registry that is pushed to. Only if there is none, or more than one,
 /// they are for all, as with buildah: nobody's password shall reach Docker Hub because a base image lies there.
-pub fn settle(
+pub(crate) fn settle(
     args: &RegistryArgs,
     pushed: &[Reference],
     config: Option<PathBuf>,
@@ -25,7 +25,11 @@ pub fn settle(
         why: "expected a duration such as 2s or 500ms".to_owned(),
     })?;
     for path in args.authfile.iter().chain(&args.cert_dir) {
-        std::fs::metadata(path).map_err(|source| Error::Io { operation: "read", path: path.clone(), source })?;
+        std::fs::metadata(path).map_err(|source| Error::Io {
+            operation: "read",
+            path: path.clone(),
+            source,
+        })?;
     }
     Ok(Settings {
         credentials: Credentials {
@@ -37,7 +41,10 @@ pub fn settle(
             cert_dirs: cert_dirs(environment),
             cert_dir: args.cert_dir.clone(),
             ca_file: environment.path("SSL_CERT_FILE").map(PathBuf::from),
-            ca_dirs: environment.path("SSL_CERT_DIR").map(|dirs| std::env::split_paths(dirs).collect()).unwrap_or_default(),
+            ca_dirs: environment
+                .path("SSL_CERT_DIR")
+                .map(|dirs| std::env::split_paths(dirs).collect())
+                .unwrap_or_default(),
         },
         proxies: proxies(environment),
         retry: Retry { attempts: args.retry, delay: retry_delay },
@@ -46,7 +53,8 @@ pub fn settle(
 }
 
 fn explicit(creds: &str, pushed: &[Reference]) -> Result<ExplicitCredentials, Error> {
-    let (user, password) = creds.split_once(':').filter(|(user, _)| !user.is_empty()).ok_or(Error::Credentials)?;
+    let (user, password) =
+        creds.split_once(':').filter(|(user, _)| !user.is_empty()).ok_or(Error::Credentials)?;
     let one = pushed.first().map(Reference::registry);
     let registry = one.filter(|one| pushed.iter().all(|name| name.registry() == *one)).map(str::to_owned);
     Ok(ExplicitCredentials { registry, user: user.to_owned(), password: password.to_owned() })
@@ -132,8 +140,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_without_showing_the_password() {
-        let refuse = |args: RegistryArgs| settle(&args, &[], None, &Environment::default()).unwrap_err().to_string();
-        assert_eq!(refuse(RegistryArgs { creds: Some("secret".to_owned()), ..args() }), "--creds is not USER:PASSWORD");
+        let refuse =
+            |args: RegistryArgs| settle(&args, &[], None, &Environment::default()).unwrap_err().to_string();
+        assert_eq!(
+            refuse(RegistryArgs { creds: Some("secret".to_owned()), ..args() }),
+            "--creds is not USER:PASSWORD"
+        );
         assert_eq!(
             refuse(RegistryArgs { retry_delay: "soon".to_owned(), ..args() }),
             "invalid --retry-delay `soon`: expected a duration such as 2s or 500ms"
@@ -144,8 +156,11 @@ mod tests {
 
     #[test]
     fn verification_is_only_left_out_when_asked() {
-        for (flag, expected) in [(None, Verify::Required), (Some(true), Verify::Required), (Some(false), Verify::Skipped)] {
-            let settings = settle(&RegistryArgs { tls_verify: flag, ..args() }, &[], None, &Environment::default());
+        for (flag, expected) in
+            [(None, Verify::Required), (Some(true), Verify::Required), (Some(false), Verify::Skipped)]
+        {
+            let settings =
+                settle(&RegistryArgs { tls_verify: flag, ..args() }, &[], None, &Environment::default());
             assert_eq!(settings.unwrap().tls.verify, expected);
         }
     }

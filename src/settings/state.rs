@@ -9,7 +9,7 @@ use super::{Environment, Error};
 
 /// Where the store is.
 #[derive(Debug)]
-pub enum StateDir {
+pub(crate) enum StateDir {
     /// A directory that stays.
     Kept(PathBuf),
     /// A directory that is removed with this value, for want of a place to keep one.
@@ -18,10 +18,12 @@ pub enum StateDir {
 
 impl StateDir {
     /// The one the user asks for (`--root`, `$BUILDER_ROOT`), else one below home, else a fresh one in `$TMPDIR`.
-    pub fn settle(root: Option<&Path>, environment: &Environment) -> Result<Self, Error> {
+    pub(crate) fn settle(root: Option<&Path>, environment: &Environment) -> Result<Self, Error> {
         if let Some(asked) = root.or(environment.path("BUILDER_ROOT")) {
             create(asked)?;
-            return std::path::absolute(asked).map(Self::Kept).map_err(|source| failed("find", asked, source));
+            return std::path::absolute(asked)
+                .map(Self::Kept)
+                .map_err(|source| failed("find", asked, source));
         }
         let below_home = environment.xdg("XDG_DATA_HOME", ".local/share").map(|data| data.join("builder"));
         match below_home.filter(|dir| create(dir).is_ok() && is_writable(dir)) {
@@ -31,7 +33,7 @@ impl StateDir {
     }
 
     /// The directory.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Kept(dir) => dir,
             Self::Temporary(dir) => dir.path(),
@@ -69,7 +71,8 @@ mod tests {
             ("HOME", home.to_str().unwrap()),
             ("BUILDER_ROOT", variable.to_str().unwrap()),
         ]);
-        let settle = |root: Option<&Path>, environment| StateDir::settle(root, environment).unwrap().path().to_owned();
+        let settle =
+            |root: Option<&Path>, environment| StateDir::settle(root, environment).unwrap().path().to_owned();
         assert_eq!(settle(Some(&at("flag")), &environment), at("flag"));
         assert_eq!(settle(None, &environment), variable);
         let environment = Environment::of(&[("HOME", home.to_str().unwrap())]);

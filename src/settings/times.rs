@@ -10,7 +10,7 @@ const NAME: &str = "SOURCE_DATE_EPOCH";
 
 /// The flag wins over the build argument, and that over the environment. A clamping time is a build argument as well,
 /// so that an `ARG SOURCE_DATE_EPOCH` hands it to the tools that RUN calls.
-pub fn settle(
+pub(crate) fn settle(
     args: &ImageArgs,
     build_args: &mut BuildArguments,
     environment: &Environment,
@@ -18,7 +18,8 @@ pub fn settle(
     if let Some(seconds) = args.timestamp {
         return Ok(Times::Force(seconds));
     }
-    let given = build_args.0.get(NAME).map(String::as_str).or(environment.text(NAME)).filter(|text| !text.is_empty());
+    let given =
+        build_args.0.get(NAME).map(String::as_str).or(environment.text(NAME)).filter(|text| !text.is_empty());
     let seconds = match (args.source_date_epoch, given) {
         (Some(seconds), _) => seconds,
         (None, Some(text)) => text.parse().map_err(|_| Error::BadValue {

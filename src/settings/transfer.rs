@@ -8,7 +8,7 @@ use crate::results::{Content, ResultFile};
 
 /// A push.
 #[derive(Debug)]
-pub struct PushSettings {
+pub(crate) struct PushSettings {
     /// Name or id of the image.
     pub image: String,
     /// Where to; `None` for the image's own name.
@@ -23,7 +23,7 @@ pub struct PushSettings {
 
 /// A pull.
 #[derive(Debug)]
-pub struct PullSettings {
+pub(crate) struct PullSettings {
     /// What is pulled.
     pub reference: Reference,
     /// The platform to choose.
@@ -33,7 +33,7 @@ pub struct PullSettings {
 }
 
 /// Settles a push. `config` is a credentials file that is asked before Docker's.
-pub fn push(
+pub(crate) fn push(
     args: &PushArgs,
     config: Option<std::path::PathBuf>,
     environment: &Environment,
@@ -46,7 +46,11 @@ pub fn push(
         image: args.image.clone(),
         registry: registry_settings::settle(&args.registry, target.as_slice(), config, environment)?,
         destination,
-        results: args.digestfile.iter().map(|path| ResultFile { path: path.clone(), content: Content::Digest }).collect(),
+        results: args
+            .digestfile
+            .iter()
+            .map(|path| ResultFile { path: path.clone(), content: Content::Digest })
+            .collect(),
         notes,
     })
 }
@@ -60,7 +64,7 @@ fn destination(text: &str) -> Result<Reference, Error> {
 }
 
 /// Settles a pull.
-pub fn pull(args: &PullArgs, environment: &Environment) -> Result<PullSettings, Error> {
+pub(crate) fn pull(args: &PullArgs, environment: &Environment) -> Result<PullSettings, Error> {
     Ok(PullSettings {
         reference: args.image.parse()?,
         platform: build::platform(args.platform.as_deref())?,

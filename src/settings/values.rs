@@ -7,17 +7,22 @@ use super::{Environment, Error, containerfile};
 
 /// Values of ARGs by name.
 #[derive(Debug, Default)]
-pub struct BuildArguments(pub BTreeMap<String, String>);
+pub(crate) struct BuildArguments(pub BTreeMap<String, String>);
 
 impl BuildArguments {
     /// Those of the files, then those of the flags, which win; among equals the last one wins.
     ///
     /// A name alone stands for the environment variable, and for nothing if that is not set. An empty flag, which the
     /// default of a Tekton parameter gives, is passed over.
-    pub fn read(files: &[PathBuf], flags: &[String], environment: &Environment) -> Result<Self, Error> {
+    pub(crate) fn read(
+        files: &[PathBuf],
+        flags: &[String],
+        environment: &Environment,
+    ) -> Result<Self, Error> {
         let mut arguments = Self::default();
         for file in files {
-            let text = String::from_utf8(containerfile::read(file)?).map_err(|_| Error::NotText { path: file.clone() })?;
+            let text = String::from_utf8(containerfile::read(file)?)
+                .map_err(|_| Error::NotText { path: file.clone() })?;
             for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
                 arguments.add("--build-arg-file", line, environment)?;
             }
@@ -37,7 +42,11 @@ impl BuildArguments {
             _ if text.is_empty() => {}
             _ if name.is_empty() => {
                 // The value is not shown: people give secrets in this way.
-                return Err(Error::BadValue { flag, text: "=…".to_owned(), why: "it has no name".to_owned() });
+                return Err(Error::BadValue {
+                    flag,
+                    text: "=…".to_owned(),
+                    why: "it has no name".to_owned(),
+                });
             }
             Some(value) => {
                 self.0.insert(name.to_owned(), value.to_owned());
@@ -51,7 +60,7 @@ impl BuildArguments {
 }
 
 /// Keys and values in the order given; a key alone has an empty value.
-pub fn pairs(flag: &'static str, texts: &[String]) -> Result<Vec<(String, String)>, Error> {
+pub(crate) fn pairs(flag: &'static str, texts: &[String]) -> Result<Vec<(String, String)>, Error> {
     let pair = |text: &String| {
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         if key.is_empty() {
@@ -99,7 +108,10 @@ mod tests {
     #[test]
     fn pairs_keep_their_order() {
         let texts = ["b=1".to_owned(), "a".to_owned()];
-        assert_eq!(pairs("--label", &texts).unwrap(), [("b".into(), "1".into()), ("a".into(), String::new())]);
+        assert_eq!(
+            pairs("--label", &texts).unwrap(),
+            [("b".into(), "1".into()), ("a".into(), String::new())]
+        );
         assert!(pairs("--label", &["=x".to_owned()]).is_err());
     }
 }

@@ -7,7 +7,7 @@ use super::Error;
 /// Blanks and newlines separate words; quotes of both kinds keep them together; outside of quotes a backslash takes
 /// the next character as it is. Nothing is expanded. An empty quoted word vanishes, as it does in the task, and a
 /// quoted word may hold no newline (xargs(1)).
-pub fn split(variable: &'static str, text: &str) -> Result<Vec<String>, Error> {
+pub(crate) fn split(variable: &'static str, text: &str) -> Result<Vec<String>, Error> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut characters = text.chars();

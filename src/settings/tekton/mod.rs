@@ -15,7 +15,7 @@ use crate::results::{Content, ResultFile};
 
 /// The step.
 #[derive(Debug)]
-pub struct TektonSettings {
+pub(crate) struct TektonSettings {
     /// Where the store is, and how steps are kept.
     pub global: GlobalArgs,
     /// The build.
@@ -31,7 +31,7 @@ pub struct TektonSettings {
 }
 
 /// Settles the step. Where to find the store may be told by `global`; all else is told by the environment.
-pub fn settle(
+pub(crate) fn settle(
     args: &TektonArgs,
     global: &GlobalArgs,
     environment: &Environment,
@@ -178,7 +178,9 @@ impl Task<'_> {
         };
         let mut line = vec![self.tls_verify().into()];
         line.extend(global.root.as_ref().map(|root| with("--root=", root)));
-        line.extend(self.extra("PARAMS_BUILD_EXTRA_ARGS", "BUILD_EXTRA_ARGS")?.into_iter().map(OsString::from));
+        line.extend(
+            self.extra("PARAMS_BUILD_EXTRA_ARGS", "BUILD_EXTRA_ARGS")?.into_iter().map(OsString::from),
+        );
         line.extend(build_args.iter().map(|argument| with("--build-arg=", argument)));
         line.extend(containerfile.map(|file| with("--file=", &file)));
         line.push(with("--tag=", &image.to_string()));
@@ -219,7 +221,9 @@ impl Task<'_> {
     fn notes(&self, containerfile: Option<&Path>, context: &Path, image: &str) -> Vec<String> {
         let mut notes = Vec::new();
         if let Some(format) = self.environment.text("PARAMS_FORMAT").filter(|format| *format != "oci") {
-            notes.push(format!("FORMAT={format} has no effect, as in the buildah task: images are of the format oci"));
+            notes.push(format!(
+                "FORMAT={format} has no effect, as in the buildah task: images are of the format oci"
+            ));
         }
         if self.is_true("PARAMS_VERBOSE") {
             notes.extend(containerfile.map(|file| format!("Containerfile: {}", file.display())));

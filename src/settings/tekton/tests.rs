@@ -55,7 +55,8 @@ impl Step {
     }
 
     fn settle(&self, build_args: &[&str]) -> Result<TektonSettings, Error> {
-        let variables: Vec<_> = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let variables: Vec<_> =
+            self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let args = TektonArgs { build_args: build_args.iter().map(|arg| (*arg).to_owned()).collect() };
         settle(&args, &GlobalArgs::default(), &Environment::of(&variables), &mut std::io::empty())
     }
@@ -79,7 +80,10 @@ fn the_defaults_of_the_task_build_and_push_the_image() {
 
 #[test]
 fn the_root_of_the_workspace_comes_before_the_context() {
-    let step = Step::new().with("PARAMS_CONTEXT", "sub").file("sub/Dockerfile", "FROM sub").file("sub/Other", "FROM other");
+    let step = Step::new()
+        .with("PARAMS_CONTEXT", "sub")
+        .file("sub/Dockerfile", "FROM sub")
+        .file("sub/Other", "FROM other");
     let text = |step: &Step| step.settle(&[]).unwrap().build.options.containerfile.text().to_owned();
     assert_eq!(text(&step), "FROM root");
     let step = step.with("PARAMS_DOCKERFILE", "/Other");
@@ -104,7 +108,10 @@ fn a_dockerfile_that_links_out_of_the_workspace_is_not_read() {
 #[test]
 fn extra_arguments_are_split_as_xargs_does_and_read_as_flags() {
     let step = Step::new()
-        .with("PARAMS_BUILD_EXTRA_ARGS", r#"--build-arg "EXTRA=testing buildargs" --no-cache --tag 'r.io/b' --tls-verify=false"#)
+        .with(
+            "PARAMS_BUILD_EXTRA_ARGS",
+            r#"--build-arg "EXTRA=testing buildargs" --no-cache --tag 'r.io/b' --tls-verify=false"#,
+        )
         .with("PARAMS_PUSH_EXTRA_ARGS", "--retry 7 --digestfile /d");
     let settings = step.settle(&["A=1", "EXTRA=later"]).unwrap();
     let options = settings.build.options;
@@ -125,7 +132,10 @@ fn credentials_of_the_workspace_are_read_in_place() {
     let step = Step::new()
         .with("WORKSPACES_DOCKERCONFIG_BOUND", "true")
         .with("WORKSPACES_DOCKERCONFIG_PATH", secret.path().to_str().unwrap());
-    assert!(step.refusal().starts_with("neither `config.json` nor `.dockerconfigjson` is in the dockerconfig workspace"));
+    assert!(
+        step.refusal()
+            .starts_with("neither `config.json` nor `.dockerconfigjson` is in the dockerconfig workspace")
+    );
     for name in [".dockerconfigjson", "config.json"] {
         std::fs::write(secret.path().join(name), "{}").unwrap();
         let settings = step.settle(&[]).unwrap();
@@ -168,7 +178,8 @@ fn what_is_missing_or_not_supported_is_named() {
 
 #[test]
 fn verbose_tells_what_was_settled() {
-    let settings = Step::new().with("PARAMS_VERBOSE", "true").with("PARAMS_FORMAT", "docker").settle(&[]).unwrap();
+    let settings =
+        Step::new().with("PARAMS_VERBOSE", "true").with("PARAMS_FORMAT", "docker").settle(&[]).unwrap();
     let starts: Vec<_> = settings.notes.iter().map(|note| note.split([':', ' ']).next().unwrap()).collect();
     assert_eq!(starts, ["FORMAT=docker", "Containerfile", "context", "image"]);
 }

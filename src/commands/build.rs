@@ -1,0 +1,61 @@
+//! `builder build`: the image into the store, then to its outputs and registries, then the result files.
+
+use std::io;
+
+use engine::Image;
+
+use crate::args::{BuildArgs, GlobalArgs};
+use crate::error::Error;
+use crate::results::{Outcome, Results};
+use crate::session::Session;
+use crate::settings::{self, BuildSettings, Environment};
+use crate::stdout;
+
+use super::with_progress;
+
+pub(super) fn run(args: &BuildArgs, global: &GlobalArgs, environment: &Environment) -> Result<(), Error> {
+    let settings = settings::build::settle(args, None, environment, &mut io::stdin().lock())?;
+    let image = with_progress(&args.progress, environment, |progress| {
+        let session = Session::enter(global, settings.requested, environment, progress)?;
+        let results = Results::prepare(&settings.results)?;
+        let image = build(&session, &settings)?;
+        results.write(&outcome(&image, &settings))?;
+        Ok(image)
+    })?;
+    print_id(&image, &settings)
+}
+
+/// Builds, exports and, if it is asked for, pushes.
+pub(super) fn build(session: &Session, settings: &BuildSettings) -> Result<Image, Error> {
+    for note in &settings.notes {
+        session.progress().note(note);
+    }
+    let engine = session.engine(settings.registry.clone())?;
+    let image = engine.build(&settings.options)?;
+    for output in &settings.outputs {
+        engine.export(&image.descriptor, output, &settings.options.tags)?;
+    }
+    if settings.push {
+        for tag in &settings.options.tags {
+            engine.push(&image.descriptor, tag)?;
+        }
+    }
+    Ok(image)
+}
+
+/// What result files tell of the image.
+pub(super) fn outcome(image: &Image, settings: &BuildSettings) -> Outcome {
+    Outcome {
+        manifest: image.descriptor.clone(),
+        config: image.config.digest(),
+        names: settings.options.tags.clone(),
+    }
+}
+
+/// Prints the image id, unless the image itself went to standard output.
+pub(super) fn print_id(image: &Image, settings: &BuildSettings) -> Result<(), Error> {
+    if settings.outputs.iter().any(settings::is_stdout) {
+        return Ok(());
+    }
+    stdout::print(&format!("{}\n", image.config.digest()))
+}

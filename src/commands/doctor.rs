@@ -1,0 +1,136 @@
+//! `builder doctor`: what this machine or pod allows, what builds will use, and what to change to get more.
+
+use sandbox::{Choice, Fact, Facts, ProbeSettings, Requested, Seccomp};
+use serde_json::{Value, json};
+
+use crate::args::{DoctorArgs, GlobalArgs};
+use crate::error::Error;
+use crate::settings::{Environment, StateDir};
+use crate::stdout;
+
+use super::images::table;
+
+pub(super) fn run(args: &DoctorArgs, global: &GlobalArgs, environment: &Environment) -> Result<(), Error> {
+    let state = StateDir::settle(global.root.as_deref(), environment)?;
+    let facts = sandbox::probe(state.path(), &ProbeSettings::default())?;
+    let choice = sandbox::choose(&facts, Requested::default());
+    let diagnosis = Diagnosis { facts: &facts, state: &state, choice: choice.as_ref() };
+    let printed =
+        if args.json { stdout::print_json(&diagnosis.json()) } else { stdout::print(&diagnosis.text()) };
+    printed?;
+    choice.map(drop).map_err(|_| Error::Unfit)
+}
+
+struct Diagnosis<'a> {
+    facts: &'a Facts,
+    state: &'a StateDir,
+    choice: Result<&'a Choice, &'a sandbox::Error>,
+}
+
+impl Diagnosis<'_> {
+    fn text(&self) -> String {
+        let facts: Vec<_> = self.facts.named().iter().map(|(name, fact)| cells(name, fact)).collect();
+        let used = match self.choice {
+            Ok(choice) => format!("builds use {choice}, storage driver: {}", driver(choice)),
+            Err(error) => error.to_string(),
+        };
+        let cures = cures(self.facts);
+        let advice = if cures.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "
+to get more:
+- {}
+",
+                cures.join(
+                    "
+- "
+                )
+            )
+        };
+        format!("{}\n{}\n{used}\n{advice}", table(&self.surroundings()), table(&facts))
+    }
+
+    fn surroundings(&self) -> Vec<[String; 2]> {
+        let facts = self.facts;
+        let kept = if matches!(self.state, StateDir::Kept(_)) { "" } else { " (removed at the end)" };
+        let rows = [
+            ("builder", env!("CARGO_PKG_VERSION").to_owned()),
+            ("kernel", facts.kernel.clone()),
+            ("user", format!("uid {}, gid {}, {} ids", facts.uid, facts.gid, facts.id_map.len())),
+            ("capabilities", facts.held.effective.to_string()),
+            ("bounding set", facts.held.bounding.to_string()),
+            ("no_new_privs", if facts.no_new_privs { "yes" } else { "no" }.to_owned()),
+            ("seccomp", seccomp(facts.seccomp).to_owned()),
+            ("store", format!("{}{kept}", self.state.path().display())),
+        ];
+        rows.map(|(name, value)| [name.to_owned(), value]).into()
+    }
+
+    fn json(&self) -> Value {
+        let facts = self.facts;
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "kernel": facts.kernel,
+            "uid": facts.uid,
+            "gid": facts.gid,
+            "ids": facts.id_map.len(),
+            "capabilities": facts.held.effective.to_string(),
+            "bounding": facts.held.bounding.to_string(),
+            "no_new_privs": facts.no_new_privs,
+            "seccomp": seccomp(facts.seccomp),
+            "store": self.state.path(),
+            "facts": facts.named().iter().map(|(name, fact)| fact_json(name, fact)).collect::<Vec<_>>(),
+            "isolation": self.choice.ok().map(|choice| choice.isolation.to_string()),
+            "identity": self.choice.ok().map(|choice| choice.identity.to_string()),
+            "storage_driver": self.choice.ok().map(driver),
+            "error": self.choice.err().map(ToString::to_string),
+            "cures": cures(facts),
+        })
+    }
+}
+
+fn cells(name: &str, fact: &Fact) -> [String; 3] {
+    let (answer, detail) = match fact {
+        Fact::Allowed { detail } => ("yes", detail.clone()),
+        Fact::Denied(denial) => ("no", denial.to_string()),
+    };
+    [name.to_owned(), answer.to_owned(), detail]
+}
+
+fn fact_json(name: &str, fact: &Fact) -> Value {
+    match fact {
+        Fact::Allowed { detail } => json!({ "name": name, "allowed": true, "detail": detail }),
+        Fact::Denied(denial) => json!({
+            "name": name,
+            "allowed": false,
+            "call": denial.call,
+            "errno": denial.errno.map(|errno| errno.to_string()),
+            "why": denial.why,
+            "cure": denial.cure,
+        }),
+    }
+}
+
+/// What to change, each thing once, in the order of what is gained.
+fn cures(facts: &Facts) -> Vec<String> {
+    let mut cures: Vec<String> = Vec::new();
+    for cure in facts.named().iter().filter_map(|(_, fact)| fact.denial()?.cure.clone()) {
+        if !cures.contains(&cure) {
+            cures.push(cure);
+        }
+    }
+    cures
+}
+
+fn driver(choice: &Choice) -> &'static str {
+    if choice.overlay.is_some() { "overlay" } else { "vfs" }
+}
+
+fn seccomp(state: Seccomp) -> &'static str {
+    match state {
+        Seccomp::Disabled => "no filter",
+        Seccomp::Filtered => "filtered",
+    }
+}

@@ -1,0 +1,143 @@
+//! What is told of a failure or a warning: the words, the place in the user's text, the causes, the cure.
+//!
+//! Every message that is no progress goes through a [`Report`]. Must not know how a command works. How a report looks
+//! is in `text`; as JSON it is serialised as it is.
+
+mod text;
+
+use std::error::Error as _;
+use std::io::Write as _;
+
+use containerfile::{Diagnostic, Severity, Source, Span};
+use engine::Cause;
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// How reports are written to standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// A message with all that belongs to it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Report<'a> {
+    severity: &'static str,
+    /// The lint rule that speaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    message: String,
+    #[serde(flatten)]
+    place: Option<Place<'a>>,
+    notes: Vec<String>,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+/// Bytes of the user's text. In JSON: the file with line and column, both counted from 1.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    source: &'a Source,
+    span: Span,
+    label: Option<&'a str>,
+}
+
+impl Serialize for Place<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Position<'a> {
+            file: &'a str,
+            line: usize,
+            column: usize,
+        }
+        let position = self.source.position(self.span.start);
+        Position { file: self.source.name(), line: position.line, column: position.column }
+            .serialize(serializer)
+    }
+}
+
+impl<'a> Report<'a> {
+    /// What is told of an error: several reports for a text with several mistakes.
+    pub(crate) fn of_error(error: &'a Error) -> Vec<Self> {
+        if let Error::Engine(engine) = error
+            && let Cause::Syntax { source_text, diagnostics } = &*engine.cause
+        {
+            return diagnostics
+                .iter()
+                .map(|diagnostic| Self::of_diagnostic(diagnostic, source_text))
+                .collect();
+        }
+        let place = match error {
+            Error::Engine(engine) => engine.place.as_ref(),
+            _ => None,
+        };
+        vec![Self {
+            severity: "error",
+            code: None,
+            message: error.to_string(),
+            place: place.map(|place| Place {
+                source: &place.source,
+                span: place.span,
+                label: place.label.as_deref(),
+            }),
+            notes: error.notes(),
+            causes: causes(error),
+            hint: error.hint(),
+        }]
+    }
+
+    /// What is told of a diagnostic in `source`.
+    pub(crate) fn of_diagnostic(diagnostic: &'a Diagnostic, source: &'a Source) -> Self {
+        Self {
+            severity: match diagnostic.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            code: diagnostic.code,
+            message: diagnostic.message.clone(),
+            place: Some(Place { source, span: diagnostic.span, label: diagnostic.label.as_deref() }),
+            notes: diagnostic.notes.clone(),
+            causes: Vec::new(),
+            hint: diagnostic.hint.as_deref().map(str::to_owned),
+        }
+    }
+
+    /// The report as text with ANSI styles, ending in a newline.
+    pub(crate) fn to_text(&self) -> String {
+        text::render(self)
+    }
+}
+
+/// Why it happened, outermost first; a cause that only repeats what is said already is left out.
+fn causes(error: &Error) -> Vec<String> {
+    let mut causes = Vec::new();
+    let mut said = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            causes.push(text.clone());
+            said = text;
+        }
+        next = cause.source();
+    }
+    causes
+}
+
+/// Writes what is told of an error to standard error.
+pub(crate) fn print(error: &Error, style: Style) {
+    let mut out = anstream::stderr().lock();
+    for (number, report) in Report::of_error(error).iter().enumerate() {
+        let between = if number > 0 { "\n" } else { "" };
+        let text = match style {
+            Style::Text => format!("{between}{}", report.to_text()),
+            Style::Json => format!("{}\n", serde_json::json!({ "event": "error", "report": report })),
+        };
+        // Nobody can be told that standard error is closed.
+        out.write_all(text.as_bytes()).ok();
+    }
+}
