@@ -71,15 +71,15 @@ pub(crate) struct BaseArgs {
 /// `--pull`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Pull {
-    /// always
+    /// ask every time
     #[value(alias = "true")]
     Always,
-    /// if the store does not have the image
+    /// ask if the store does not have the image
     #[value(aliases = ["false", "ifmissing", "notpresent"])]
     Missing,
-    /// never
+    /// use what the store has, or fail
     Never,
-    /// always, but what the store has is good enough if the registry cannot be reached
+    /// ask every time, but use what the store has if the registry cannot be reached
     #[value(alias = "ifnewer")]
     Newer,
 }

@@ -60,7 +60,7 @@ to get more:
             ("kernel", facts.kernel.clone()),
             ("user", format!("uid {}, gid {}, {} ids", facts.uid, facts.gid, facts.id_map.len())),
             ("capabilities", facts.held.effective.to_string()),
-            ("bounding set", facts.held.bounding.to_string()),
+            ("bounding set", bounding(facts)),
             ("no_new_privs", if facts.no_new_privs { "yes" } else { "no" }.to_owned()),
             ("seccomp", seccomp(facts.seccomp).to_owned()),
             ("store", format!("{}{kept}", self.state.path().display())),
@@ -115,13 +115,22 @@ fn fact_json(name: &str, fact: &Fact) -> Value {
 
 /// What to change, each thing once, in the order of what is gained.
 fn cures(facts: &Facts) -> Vec<String> {
+    let ways = [&facts.real_root, &facts.own_map, &facts.subordinate_map];
+    let many_ids = ways.into_iter().any(Fact::is_allowed);
+    // One way to have many ids is enough.
+    let matters = |fact: &Fact| !(many_ids && ways.into_iter().any(|way| std::ptr::eq(way, fact)));
     let mut cures: Vec<String> = Vec::new();
-    for cure in facts.named().iter().filter_map(|(_, fact)| fact.denial()?.cure.clone()) {
-        if !cures.contains(&cure) {
-            cures.push(cure);
-        }
+    for (_, fact) in facts.named().into_iter().filter(|(_, fact)| matters(fact)) {
+        cures.extend(
+            fact.denial().and_then(|denial| denial.cure.clone()).filter(|cure| !cures.contains(cure)),
+        );
     }
     cures
+}
+
+fn bounding(facts: &Facts) -> String {
+    let held = facts.held;
+    if held.bounding == held.effective { "the same".to_owned() } else { held.bounding.to_string() }
 }
 
 fn driver(choice: &Choice) -> &'static str {

@@ -162,7 +162,7 @@ fn from_stdin(stdin: &mut dyn Read) -> Result<Source, Error> {
     if bytes.contains(&0) {
         return Err(Error::Unsupported { what: "a build context from standard input".to_owned() });
     }
-    Ok(Source::from_bytes("-", &bytes))
+    Ok(Source::from_bytes("standard input", &bytes))
 }
 
 fn optional(path: &Path) -> Result<Option<Source>, Error> {
@@ -285,7 +285,10 @@ mod tests {
         let dir = tree(&[(".dockerignore", "x"), ("-.dockerignore", "no")]);
         let mut stdin: &[u8] = b"FROM scratch";
         let found = find(Some(dir.path()), Some(Path::new("-")), None, &mut stdin).unwrap();
-        assert_eq!((found.containerfile.name(), found.containerfile.text()), ("-", "FROM scratch"));
+        assert_eq!(
+            (found.containerfile.name(), found.containerfile.text()),
+            ("standard input", "FROM scratch")
+        );
         assert_eq!(found.ignore.unwrap().text(), "x");
         let mut stdin: &[u8] = b"FROM scratch";
         assert!(find(None, None, None, &mut stdin).unwrap().ignore.is_none());

@@ -97,7 +97,8 @@ impl Task<'_> {
     }
 
     fn source(&self) -> Result<SourceDir, Error> {
-        if !self.is_true("WORKSPACES_SOURCE_BOUND") {
+        let name = "WORKSPACES_SOURCE_BOUND";
+        if self.environment.text(name).ok_or(Error::NoVariable { name })? != "true" {
             return Err(Error::NotBound { name: "source" });
         }
         let name = "WORKSPACES_SOURCE_PATH";
