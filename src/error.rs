@@ -73,9 +73,6 @@ impl Error {
     pub(crate) fn notes(&self) -> Vec<String> {
         match self {
             Self::Engine(error) => error.notes(),
-            Self::Settings(crate::settings::Error::Usage { variable, .. }) => {
-                vec![format!("these are the words of {variable}")]
-            }
             _ => Vec::new(),
         }
     }

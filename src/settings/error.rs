@@ -109,17 +109,28 @@ pub(crate) enum Error {
         /// The variable with the words.
         variable: &'static str,
     },
-    /// Words that are no arguments; the parser has its own way to say so.
-    #[error("{error}")]
+    /// Words of a variable that are no arguments.
+    #[error("{variable}: {message}")]
     Usage {
-        /// The variable with the words, or `the command line`.
+        /// The variable with the words.
         variable: &'static str,
-        /// What the parser says.
-        error: Box<clap::Error>,
+        /// What the parser says of them.
+        message: String,
+        /// What they may have been meant to be.
+        tip: Option<String>,
     },
 }
 
 impl Error {
+    /// What the parser of arguments says of the words of `variable`, without its advice on command lines.
+    pub(crate) fn usage(variable: &'static str, error: &clap::Error) -> Self {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(message).to_owned();
+        let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: ")).map(str::to_owned);
+        Self::Usage { variable, message, tip }
+    }
+
     /// What the user can do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
@@ -136,6 +147,7 @@ impl Error {
             Self::NotYet { flags } if flags.iter().any(|flag| flag == "--volume") => {
                 Some("COPY the files into a stage and use `COPY --from`".to_owned())
             }
+            Self::Usage { tip, .. } => tip.clone(),
             Self::PushWithoutTag => Some("name the image with -t REGISTRY/REPOSITORY:TAG".to_owned()),
             Self::NotBound { name } => Some(format!("bind the workspace `{name}` in the TaskRun")),
             Self::NoVariable { name } => Some(format!(
@@ -159,8 +171,8 @@ impl Error {
             | Self::Unsupported { .. }
             | Self::PushWithoutTag
             | Self::StdoutTwice
-            | Self::Unmatched { .. } => 2,
-            Self::Usage { error, .. } => u8::try_from(error.exit_code()).unwrap_or(2),
+            | Self::Unmatched { .. }
+            | Self::Usage { .. } => 2,
             _ => 1,
         }
     }

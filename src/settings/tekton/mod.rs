@@ -46,7 +46,8 @@ pub(crate) fn settle(
     let config = task.docker_config()?;
     task.refuse_entitlement()?;
     let words = task.build_words(global, &args.build_args, containerfile.as_deref(), &reference, &context)?;
-    let (global, build_args) = BuildArgs::from_words(words).map_err(usage("BUILD_EXTRA_ARGS"))?;
+    let (global, build_args) =
+        BuildArgs::from_words(words).map_err(|error| Error::usage("BUILD_EXTRA_ARGS", &error))?;
     let push = task.push(image, config.clone(), environment)?;
     Ok(TektonSettings {
         build: build::settle(&build_args, config, environment, stdin)?,
@@ -56,10 +57,6 @@ pub(crate) fn settle(
         results,
         notes: task.notes(containerfile.as_deref(), &context, image),
     })
-}
-
-fn usage(variable: &'static str) -> impl Fn(clap::Error) -> Error {
-    move |error| Error::Usage { variable, error: Box::new(error) }
 }
 
 /// The environment, with the task's meaning.
@@ -77,7 +74,9 @@ impl SourceDir {
     /// The path of what `path` means inside the workspace, where no link leads out of it.
     fn resolve(&self, path: &Path) -> Result<PathBuf, Error> {
         let inside = self.root.resolve(path).map_err(|source| Error::Context { source })?;
-        Ok(self.dir.join(inside.strip_prefix("/").unwrap_or(&inside)))
+        // Joining an empty path would leave a slash at the end.
+        let inside = inside.strip_prefix("/").unwrap_or(&inside);
+        Ok(if inside.as_os_str().is_empty() { self.dir.clone() } else { self.dir.join(inside) })
     }
 
     fn has_file(&self, path: &Path) -> Result<bool, Error> {
@@ -198,7 +197,8 @@ impl Task<'_> {
     ) -> Result<Option<PushSettings>, Error> {
         let mut words = vec![self.tls_verify()];
         words.extend(self.extra("PARAMS_PUSH_EXTRA_ARGS", "PUSH_EXTRA_ARGS")?);
-        let args = PushArgs::from_words(words, image).map_err(usage("PUSH_EXTRA_ARGS"))?;
+        let args =
+            PushArgs::from_words(words, image).map_err(|error| Error::usage("PUSH_EXTRA_ARGS", &error))?;
         if args.destination.is_some() {
             let why = "it is no flag, and the task itself says what is pushed".to_owned();
             return Err(Error::BadValue { flag: "PUSH_EXTRA_ARGS", text: args.image, why });

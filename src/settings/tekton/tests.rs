@@ -172,7 +172,8 @@ fn what_is_missing_or_not_supported_is_named() {
         assert_eq!(step.refusal(), expected);
     }
     let error = Step::new().with("PARAMS_BUILD_EXTRA_ARGS", "--no-cahce").settle(&[]).unwrap_err();
-    assert!(error.to_string().contains("'--no-cache'"), "{error}");
+    assert_eq!(error.to_string(), "BUILD_EXTRA_ARGS: unexpected argument '--no-cahce' found");
+    assert_eq!(error.hint().as_deref(), Some("a similar argument exists: '--no-cache'"));
     assert_eq!(error.exit_code(), 2);
 }
 
