@@ -82,7 +82,7 @@ impl Progress {
         let out = || Box::new(anstream::stderr());
         let display: Option<Arc<Mutex<dyn Display>>> = match style {
             Style::Plain => Some(Arc::new(Mutex::new(plain::Plain::new(out())))),
-            Style::Terminal => Some(Arc::new(Mutex::new(terminal::Terminal::new()))),
+            Style::Terminal => Some(Arc::new(Mutex::new(terminal::Terminal::new(out())))),
             Style::Json => Some(Arc::new(Mutex::new(json::Json::new(out())))),
             Style::Quiet => None,
         };

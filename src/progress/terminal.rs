@@ -1,7 +1,7 @@
 //! Progress for people who watch: what runs moves at the bottom, with its last lines; what is done stays above.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::Write as _;
+use std::io::Write;
 use std::time::Duration;
 
 use engine::{Event, Stream};
@@ -21,6 +21,8 @@ const WIDTH: usize = 160;
 /// Moving lines on standard error.
 pub(super) struct Terminal {
     bars: MultiProgress,
+    /// Where lines go that stay.
+    out: Box<dyn Write + Send>,
     activities: Activities,
     shown: BTreeMap<Activity, Shown>,
 }
@@ -31,15 +33,16 @@ struct Shown {
 }
 
 impl Terminal {
-    pub(super) fn new() -> Self {
-        Self { bars: MultiProgress::new(), activities: Activities::default(), shown: BTreeMap::new() }
+    pub(super) fn new(out: Box<dyn Write + Send>) -> Self {
+        Self { bars: MultiProgress::new(), out, activities: Activities::default(), shown: BTreeMap::new() }
     }
 
     /// A line that stays.
-    fn line(&self, line: &str) {
+    fn line(&mut self, line: &str) {
+        let out = &mut self.out;
         self.bars.suspend(|| {
             // Nobody can be told that standard error is closed.
-            writeln!(anstream::stderr(), "{line}").ok();
+            writeln!(out, "{line}").ok();
         });
     }
 
@@ -153,4 +156,30 @@ impl Display for Terminal {
 
 fn cut(line: &str) -> String {
     line.chars().take(WIDTH).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::script;
+
+    #[test]
+    fn what_is_done_stays_in_sight() {
+        insta::assert_snapshot!(script::play(|out| Terminal::new(Box::new(out))), @r#"
+        isolation: namespaces, identity: root
+        warning[FromAsCasing]: `as` and `FROM` differ in case
+         --> Containerfile:1:16
+          |
+        1 | FROM debian:13 as build
+          |                ^^
+        docker.io/library/debian:13 is sha256:cae662172fd450bb0cd710a769079c05bfc5d8e35efa6576edc7d0377afdd4a2
+        pull cae662172fd4 48.5 MB 0.1s
+        [build 1/3] COPY . /src CACHED
+        [build 2/3] RUN <<EOF … 0.4s
+        image sha256:b79606fb3afea5bd1609ed40b622142f1c98125abcfe89a76a661b0e8e343910
+        tagged q.io/me/app:1
+        push q.io/me/app:1 0.3s sha256:05b3abf2579a5eb66403cd78be557fd860633a1fe2103c7642030defe32c657f
+        written to out.tar
+        "#);
+    }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Environment {
     pub uid: u32,
     /// Seconds since 1970 at the start of the program.
     pub now: i64,
-    /// Whether a person may look at standard error.
+    /// Whether a person may look at standard error, on a terminal that can move its cursor.
     pub terminal: bool,
 }
 
@@ -26,13 +26,15 @@ impl Environment {
     pub(crate) fn read() -> Self {
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let variables: BTreeMap<_, _> = variables.collect();
+        let is_dumb = variables.get("TERM").is_none_or(|term| term == "dumb");
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
-            variables: variables.collect(),
+            variables,
             uid: rustix::process::getuid().as_raw(),
             // A clock before 1970 is as wrong as it can be; 1970 is what an image then says.
             now: now.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX)),
-            terminal: std::io::stderr().is_terminal(),
+            terminal: std::io::stderr().is_terminal() && !is_dumb,
         }
     }
 
