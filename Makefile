@@ -5,8 +5,13 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 BUILDER := target/$(HOST)/release/builder
 DEMO := target/demo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+DEMO_PACKAGES := busybox-static $(if $(SUDO),uidmap)
 PACKAGES := $(shell sed 's/\#.*//' packages.txt)
-DEMO_PACKAGES := $(shell sed -n '/^. section: demo/,/^. section: test/{s/\#.*//;p}' packages.txt)
+
+# The tests become users of every kind, mount, and fill disks: they run as root, but cargo does not.
+ifneq ($(SUDO),)
+export CARGO_TARGET_$(shell echo $(HOST) | tr a-z- A-Z_)_RUNNER := $(SUDO) --preserve-env env PATH=$(PATH)
+endif
 
 .PHONY: help
 help:
@@ -18,19 +23,19 @@ help:
 define install
 	@missing=$$(for name in $(1); do dpkg-query -W -f='$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; done); \
 	if [ -n "$$missing" ]; then \
-	  echo "installing" $$missing; \
-	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	  echo installing $$missing; \
+	  $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
 	fi
 endef
 
 .PHONY: demo
 demo:
 	$(call install,$(DEMO_PACKAGES))
-	cargo build --release --bin builder
-	@mkdir -p $(DEMO)/base
-	@cp fixtures/demo/base.Containerfile /bin/busybox $(DEMO)/base/
-	$(BUILDER) build --root $(DEMO)/store -t localhost/demo-base:1 -f $(DEMO)/base/base.Containerfile $(DEMO)/base >/dev/null
-	$(BUILDER) build --root $(DEMO)/store -t localhost/demo:1 --source-date-epoch 0 \
+	cargo build --locked --release --bin builder
+	@mkdir -p $(DEMO)
+	$(BUILDER) build --root $(DEMO)/store --source-date-epoch 0 -t localhost/demo-base:1 \
+	  -f fixtures/demo/base.Containerfile /bin >/dev/null
+	$(BUILDER) build --root $(DEMO)/store --source-date-epoch 0 -t localhost/demo:1 \
 	  -o type=oci,tar=false,dest=$(DEMO)/image --digest-file $(DEMO)/digest fixtures/demo >/dev/null
 	@echo "demo image in $(DEMO)/image:" && cat $(DEMO)/digest && echo
 
@@ -44,16 +49,16 @@ tools:
 .PHONY: check
 check:
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
 # The advisory database is a git repository of its own, which not every machine can reach.
 .PHONY: deny
 deny: tools
-	cargo deny --log-level error check bans licenses sources
+	cargo deny --locked --log-level error check bans licenses sources
 
 .PHONY: test
 test: packages
 	$(MAKE) check
-	cargo test --workspace
+	cargo test --locked --workspace
 	$(MAKE) deny
