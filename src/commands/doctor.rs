@@ -1,5 +1,7 @@
 //! `builder doctor`: what this machine or pod allows, what builds will use, and what to change to get more.
 
+use std::collections::BTreeSet;
+
 use sandbox::{Choice, Fact, Facts, ProbeSettings, Requested, Seccomp};
 use serde_json::{Value, json};
 
@@ -38,16 +40,7 @@ impl Diagnosis<'_> {
         let advice = if cures.is_empty() {
             String::new()
         } else {
-            format!(
-                "
-to get more:
-- {}
-",
-                cures.join(
-                    "
-- "
-                )
-            )
+            format!("\nto get more:\n- {}\n", cures.join("\n- "))
         };
         format!("{}\n{}\n{used}\n{advice}", table(&self.surroundings()), table(&facts))
     }
@@ -58,7 +51,10 @@ to get more:
         let rows = [
             ("builder", env!("CARGO_PKG_VERSION").to_owned()),
             ("kernel", facts.kernel.clone()),
-            ("user", format!("uid {}, gid {}, {} ids", facts.uid, facts.gid, facts.id_map.len())),
+            (
+                "user",
+                format!("uid {}, gid {}, in a namespace of {} ids", facts.uid, facts.gid, facts.id_map.len()),
+            ),
             ("capabilities", facts.held.effective.to_string()),
             ("bounding set", bounding(facts)),
             ("no_new_privs", if facts.no_new_privs { "yes" } else { "no" }.to_owned()),
@@ -113,17 +109,20 @@ fn fact_json(name: &str, fact: &Fact) -> Value {
     }
 }
 
-/// What to change, each thing once, in the order of what is gained.
+/// What to change and for what, each thing once, in the order of what is gained.
 fn cures(facts: &Facts) -> Vec<String> {
     let ways = [&facts.real_root, &facts.own_map, &facts.subordinate_map];
     let many_ids = ways.into_iter().any(Fact::is_allowed);
     // One way to have many ids is enough.
     let matters = |fact: &Fact| !(many_ids && ways.into_iter().any(|way| std::ptr::eq(way, fact)));
-    let mut cures: Vec<String> = Vec::new();
-    for (_, fact) in facts.named().into_iter().filter(|(_, fact)| matters(fact)) {
-        cures.extend(
-            fact.denial().and_then(|denial| denial.cure.clone()).filter(|cure| !cures.contains(cure)),
-        );
+    let mut told = BTreeSet::new();
+    let mut cures = Vec::new();
+    for (name, fact) in facts.named().into_iter().filter(|(_, fact)| matters(fact)) {
+        if let Some(cure) =
+            fact.denial().and_then(|denial| denial.cure.as_deref()).filter(|cure| told.insert(*cure))
+        {
+            cures.push(format!("{name}: {cure}"));
+        }
     }
     cures
 }

@@ -81,14 +81,7 @@ impl Terminal {
             shown.tail.push_back(cut(&line));
         }
         let tail: Vec<_> = shown.tail.iter().map(String::as_str).collect();
-        shown.bar.set_message(format!(
-            "
-    {}",
-            tail.join(
-                "
-    "
-            )
-        ));
+        shown.bar.set_message(format!("\n    {}", tail.join("\n    ")));
     }
 
     fn image_event(&mut self, event: &Event, at: Duration) {

@@ -141,7 +141,7 @@ fn isolation(name: &str) -> Result<Isolation, Error> {
 }
 
 /// The platform of the image, which is that of this machine.
-pub(super) fn platform(asked: Option<&str>) -> Result<Platform, Error> {
+fn platform(asked: Option<&str>) -> Result<Platform, Error> {
     let host = Platform::host();
     let Some(asked) = asked.filter(|asked| *asked != "local") else { return Ok(host) };
     if asked.contains(',') {
@@ -290,6 +290,7 @@ mod tests {
             (&["--format=docker"], "--format=docker is not supported yet"),
             (&["--platform=linux/s390x"], "building for linux/s390x on linux/amd64 is not supported yet"),
             (&["--platform=linux/amd64,linux/arm64"], "more than one --platform is not supported yet"),
+            (&["-f", "https://q.io/File"], "a URL as the Containerfile is not supported yet"),
             (&["-f", "a", "-f", "b"], "more than one --file is not supported yet"),
             (&["--annotation=index:a=b"], "an annotation of the index is not supported yet"),
             (&["--push"], "--push needs a name to push to"),

@@ -106,6 +106,9 @@ fn usual(context: &Context) -> Result<(Source, Option<Beside>), Error> {
 
 /// A file that the user names: from where they stand, or, as with buildah, inside the context.
 fn named(file: &Path, context: Option<&Context>) -> Result<(Source, Option<Beside>), Error> {
+    if is_url(file) {
+        return Err(Error::Unsupported { what: "a URL as the Containerfile".to_owned() });
+    }
     if file.extension().is_some_and(|extension| extension == "in") {
         return Err(Error::Unsupported { what: format!("the C preprocessor for `{}`", file.display()) });
     }

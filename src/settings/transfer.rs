@@ -2,7 +2,7 @@
 
 use oci::{Platform, Reference};
 
-use super::{Environment, Error, build, refuse_or_note, registry as registry_settings};
+use super::{Environment, Error, refuse_or_note, registry as registry_settings};
 use crate::args::{PullArgs, PushArgs};
 use crate::results::{Content, ResultFile};
 
@@ -67,7 +67,7 @@ fn destination(text: &str) -> Result<Reference, Error> {
 pub(crate) fn pull(args: &PullArgs, environment: &Environment) -> Result<PullSettings, Error> {
     Ok(PullSettings {
         reference: args.image.parse()?,
-        platform: build::platform(args.platform.as_deref())?,
+        platform: args.platform.as_deref().map_or_else(|| Ok(Platform::host()), str::parse)?,
         registry: registry_settings::settle(&args.registry, &[], None, environment)?,
     })
 }
@@ -91,6 +91,16 @@ mod tests {
             let explicit = settle(words, image).unwrap().registry.credentials.explicit.unwrap();
             assert_eq!(explicit.registry.as_deref(), Some(registry), "{words:?} {image}");
         }
+    }
+
+    #[test]
+    fn an_image_for_other_machines_can_be_pulled() {
+        let pulled = |words: &[&str]| match crate::args::parse(words).unwrap().command {
+            crate::args::Command::Pull(args) => pull(&args, &Environment::of(&[])).unwrap().platform,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(pulled(&["pull", "a"]), Platform::host());
+        assert_eq!(pulled(&["pull", "a", "--platform=linux/s390x"]).to_string(), "linux/s390x");
     }
 
     #[test]
