@@ -1,7 +1,7 @@
 //! From a Containerfile to an image: plan → resolve → solve → pack → assemble, and images to and from registries.
 //!
-//! The way of a build is one direction. [`plan`](mod@plan) refuses what can be refused and names the stages; `base`
-//! pins the images; `solve` takes each step from the `cache` or does it on a `snapshot` ([`copy`](mod@copy), `run`);
+//! The way of a build is one direction. `plan` refuses what can be refused and names the stages; `base`
+//! pins the images; `solve` takes each step from the `cache` or does it on a `snapshot` (`copy`, `run`);
 //! `pack` makes layers of what changed; `assemble` writes config and manifest. `transfer` and `export` take it from
 //! there.
 //!
