@@ -60,5 +60,5 @@ deny: tools
 .PHONY: test
 test: packages
 	$(MAKE) check
-	cargo test --locked --workspace
+	cargo test --locked --workspace --no-fail-fast
 	$(MAKE) deny
