@@ -61,8 +61,8 @@ pub(crate) struct Results(Vec<(ResultFile, Target)>);
 
 #[derive(Debug)]
 enum Target {
-    /// A file that takes its name when it is complete.
-    Renamed(NamedTempFile),
+    /// A file that takes this name when it is complete.
+    Renamed(NamedTempFile, PathBuf),
     /// Something that is no regular file, such as `/dev/stdout`, or lies where no file can be made.
     InPlace(File),
 }
@@ -84,7 +84,7 @@ impl Results {
             let failed = |source| Error { path: file.path.clone(), source };
             target.file().write_all(&file.content.render(outcome)).map_err(failed)?;
         }
-        self.0.into_iter().try_for_each(|(file, target)| target.finish(&file.path))
+        self.0.into_iter().try_for_each(|(_, target)| target.finish())
     }
 }
 
@@ -98,6 +98,8 @@ impl Target {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
+        // A link is followed: what it names is replaced, not the link.
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mode = Permissions::from_mode(0o666);
         match tempfile::Builder::new().prefix(".builder-").permissions(mode).tempfile_in(dir) {
@@ -106,7 +108,7 @@ impl Target {
                     io::ErrorKind::NotFound => Ok(()),
                     _ => Err(error),
                 })?;
-                Ok(Self::Renamed(file))
+                Ok(Self::Renamed(file, path.clone()))
             }
             // A file that was made for us in a directory that is not ours.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.exists() => {
@@ -118,17 +120,16 @@ impl Target {
 
     fn file(&mut self) -> &mut File {
         match self {
-            Self::Renamed(file) => file.as_file_mut(),
+            Self::Renamed(file, _) => file.as_file_mut(),
             Self::InPlace(file) => file,
         }
     }
 
-    fn finish(self, path: &Path) -> Result<(), Error> {
+    fn finish(self) -> Result<(), Error> {
         match self {
-            Self::Renamed(file) => file
-                .persist(path)
-                .map(drop)
-                .map_err(|error| Error { path: path.to_owned(), source: error.error }),
+            Self::Renamed(file, path) => {
+                file.persist(&path).map(drop).map_err(|error| Error { path, source: error.error })
+            }
             Self::InPlace(_) => Ok(()),
         }
     }
@@ -211,6 +212,17 @@ mod tests {
     fn a_file_that_cannot_be_written_is_found_out_before_the_work() {
         let error = Results::prepare(&[file("/no/such/dir/id".into(), Content::ImageId)]).unwrap_err();
         assert_eq!(error.to_string(), "cannot write the result file `/no/such/dir/id`");
+    }
+
+    #[test]
+    fn a_link_is_followed_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, real) = (dir.path().join("link"), dir.path().join("real"));
+        fs::write(&real, "old").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        Results::prepare(&[file(link.clone(), Content::ImageId)]).unwrap().write(&outcome()).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&real).unwrap(), Digest::of(b"config").to_string());
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) fn run(args: &BuildArgs, global: &GlobalArgs, environment: &Environme
     print_id(&image, &settings)
 }
 
-/// Builds, exports and, if it is asked for, pushes.
+/// Builds, exports and, if it is asked for, pushes; the image gets its names when all of that has worked.
 pub(super) fn build(session: &Session, settings: &BuildSettings) -> Result<Image, Error> {
     for note in &settings.notes {
         session.progress().note(note);
@@ -40,6 +40,7 @@ pub(super) fn build(session: &Session, settings: &BuildSettings) -> Result<Image
             engine.push(&image.descriptor, tag)?;
         }
     }
+    engine.name(&image, &settings.options.tags)?;
     Ok(image)
 }
 

@@ -1,6 +1,6 @@
 //! From a finished stage to an image in the store: config, manifest, names.
 
-use oci::{Descriptor, Manifest, MediaType, Raw};
+use oci::{Descriptor, Manifest, MediaType, Raw, Reference};
 
 use crate::Shared;
 use crate::base::{Base, Image};
@@ -48,11 +48,11 @@ impl Shared {
     }
 
     /// Gives the image its names in the store; without any it is kept as it is.
-    pub(crate) fn name(&self, image: &Image, options: &BuildOptions) -> Result<(), Error> {
-        if options.tags.is_empty() {
+    pub(crate) fn name(&self, image: &Image, names: &[Reference]) -> Result<(), Error> {
+        if names.is_empty() {
             self.store.keep(&image.descriptor)?;
         }
-        for reference in &options.tags {
+        for reference in names {
             self.store.tag(reference, &image.descriptor)?;
             self.event(Event::Tagged { reference: reference.clone() });
         }

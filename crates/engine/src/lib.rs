@@ -146,9 +146,9 @@ impl Engine {
         Self { shared: Arc::new(Shared::new(store, registry, events, cancel)) }
     }
 
-    /// Builds the image that `options` describe. It is complete in the store, and has its names, afterwards.
+    /// Builds the image that `options` describe. It is complete in the store afterwards, and has no name yet.
     ///
-    /// After an error no name means anything else than before; steps that were done are remembered.
+    /// After an error, steps that were done are remembered.
     pub fn build(&self, options: &BuildOptions) -> Result<Image, Error> {
         let plan = Plan::new(options)?;
         for diagnostic in &plan.warnings {
@@ -177,8 +177,12 @@ impl Engine {
         let target = plan.stages.last().expect("invariant: a plan has its target");
         let image = self.shared.assemble(&solver.stages[&target.index], base.as_ref(), options)?;
         self.shared.check_cancelled()?;
-        self.shared.name(&image, options)?;
         Ok(image)
+    }
+
+    /// Gives an image of the store these names; without any it is kept as it is.
+    pub fn name(&self, image: &Image, names: &[Reference]) -> Result<(), Error> {
+        self.shared.name(image, names)
     }
 
     /// The manifest and config of an image in the store.

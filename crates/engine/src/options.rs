@@ -88,7 +88,7 @@ pub struct BuildOptions {
     pub network: Network,
     /// `--add-host`: lines for /etc/hosts as (name, address).
     pub hosts: Vec<(String, String)>,
-    /// Names the image gets in the store, once it is complete.
+    /// The names that the image is to get, for messages and exports.
     pub tags: Vec<Reference>,
     /// Seconds since 1970 at which the build began: the "created" of what it makes.
     pub now: i64,
