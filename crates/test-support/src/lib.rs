@@ -11,12 +11,14 @@
 mod docker_registry;
 mod faulty_registry;
 mod http_server;
+mod image_check;
 mod test_builder;
 mod tls;
 mod token_server;
 
 pub use docker_registry::{Auth, DockerRegistry, Options};
 pub use faulty_registry::{Challenge, Fault, FaultyRegistry, Recorded};
+pub use image_check::check_layout;
 pub use test_builder::{Output, TestBuilder};
 pub use tls::Tls;
 pub use token_server::TokenServer;
