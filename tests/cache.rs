@@ -1,5 +1,7 @@
 //! The step cache: what is known is not done again, and nothing else is taken for known.
 
+#![expect(clippy::unwrap_used, reason = "a test has no better answer")]
+
 use std::fs;
 
 use test_support::{Output, TestBuilder, check_layout};

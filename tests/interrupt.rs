@@ -1,5 +1,6 @@
 //! A build that is interrupted ends at once, and nothing of it stays: no process, no mount, no name.
 
+#![expect(clippy::unwrap_used, reason = "a test has no better answer")]
 #![expect(clippy::disallowed_methods, reason = "signals are sent as a user sends them")]
 
 use std::fs;

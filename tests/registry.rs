@@ -1,5 +1,6 @@
 //! Images to and from a real registry, judged by the tools that people run them with.
 
+#![expect(clippy::unwrap_used, reason = "a test has no better answer")]
 #![expect(clippy::disallowed_methods, reason = "foreign tools judge what was built")]
 
 use std::fs;

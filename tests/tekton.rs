@@ -1,5 +1,6 @@
 //! `builder tekton` against the contract of OpenShift Pipelines' `buildah-ns` task, with a real registry.
 
+#![expect(clippy::unwrap_used, reason = "a test has no better answer")]
 #![expect(clippy::disallowed_methods, reason = "foreign tools judge what was built")]
 
 use std::collections::BTreeSet;
@@ -45,7 +46,7 @@ fn step(image: &str, variables: &[(&str, &str)]) -> TestBuilder {
     defaults.iter().chain(variables).fold(builder, |builder, (name, value)| builder.env(name, *value))
 }
 
-/// IMAGE_URL and IMAGE_DIGEST, if both were written.
+/// `IMAGE_URL` and `IMAGE_DIGEST`, if both were written.
 fn results(builder: &TestBuilder) -> Option<(String, String)> {
     let read = |name: &str| fs::read_to_string(builder.dir().join("results").join(name)).ok();
     Some((read("IMAGE_URL")?, read("IMAGE_DIGEST")?))

@@ -179,7 +179,8 @@ impl Error {
 }
 
 fn paths(tried: &[PathBuf]) -> String {
-    let quoted: Vec<_> = tried.iter().map(|path| format!("`{}`", path.display())).collect();
+    let mut quoted: Vec<_> = tried.iter().map(|path| format!("`{}`", path.display())).collect();
+    quoted.dedup();
     quoted.join(" or ")
 }
 

@@ -119,13 +119,8 @@ pub enum Cause {
         known: Vec<String>,
     },
     /// A name that should be an image is none.
-    #[error("`{text}` is no image: {source}")]
-    BadReference {
-        /// The text after expansion.
-        text: String,
-        /// The broken rule.
-        source: oci::Error,
-    },
+    #[error("{0}")]
+    BadReference(oci::Error),
     /// A variable expanded to nothing where something is needed.
     #[error("{what} is empty after expansion")]
     Empty {

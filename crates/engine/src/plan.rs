@@ -113,7 +113,7 @@ fn image(text: &str) -> Result<Origin, Error> {
     if let Some((transport, _)) = text.split_once(':').filter(|(head, _)| TRANSPORTS.contains(head)) {
         return Err(Cause::Unsupported { what: format!("an image from `{transport}:`") }.into());
     }
-    let reference = text.parse().map_err(|source| Cause::BadReference { text: text.to_owned(), source })?;
+    let reference = text.parse().map_err(Cause::BadReference)?;
     Ok(Origin::Image(reference))
 }
 

@@ -1,0 +1,130 @@
+//! What users read when a build cannot be done: exit code and text, word for word.
+
+#![expect(clippy::unwrap_used, reason = "a test has no better answer")]
+
+use std::fs;
+
+use test_support::{Auth, DockerRegistry, Options, TestBuilder};
+
+fn new_builder(containerfile: &str) -> TestBuilder {
+    let builder = TestBuilder::new(env!("CARGO_BIN_EXE_builder"));
+    if !containerfile.is_empty() {
+        builder.file("Containerfile", containerfile);
+    }
+    builder.file("a/file", "a").file("b", "b");
+    fs::copy("/bin/busybox", builder.dir().join("busybox")).unwrap();
+    builder
+}
+
+/// Exit code and standard error from the error on, without what differs from run to run.
+fn text(builder: &TestBuilder, arguments: &[&str]) -> String {
+    let output = builder.run(arguments);
+    let shown = output.to_string();
+    let error = shown.find("\nerror").map_or(shown.as_str(), |at| &shown[at + 1..]);
+    format!("exit code {}\n{error}", output.code())
+}
+
+/// One test: a Containerfile, the arguments, and the snapshot of that name.
+macro_rules! fails {
+    ($($name:ident: $containerfile:expr, [$($argument:expr),* $(,)?];)*) => {$(
+        #[test]
+        fn $name() {
+            let builder = new_builder($containerfile);
+            insta::assert_snapshot!(stringify!($name), text(&builder, &[$($argument),*]));
+        }
+    )*};
+}
+
+const BUSYBOX: &str = "FROM scratch\nCOPY busybox /bin/sh\n";
+
+fails! {
+    // The language.
+    unknown_instruction: "FROM scratch\nRNU echo\n", ["build", "."];
+    several_errors_in_one_run: "FROM scratch\nCOPY\nFOO bar\nENV\nHEALTHCHECK --often CMD x\n", ["build", "."];
+    no_from: "# nothing\n", ["build", "."];
+    instruction_before_from: "RUN x\nFROM scratch\n", ["build", "."];
+    heredoc_without_end: "FROM scratch\nCOPY <<EOF /x\nhello\n", ["build", "."];
+    onbuild_of_onbuild: "FROM scratch\nONBUILD ONBUILD RUN x\n", ["build", "."];
+    unset_required_variable: "FROM scratch\nENV A=\"${B:?must be set}\"\n", ["build", "."];
+    invalid_port: "FROM scratch\nEXPOSE 80/foo\n", ["build", "."];
+    invalid_signal: "FROM scratch\nSTOPSIGNAL SIGFOO\n", ["build", "."];
+    // Stages and images.
+    unknown_target: "FROM scratch AS one\nFROM scratch AS two\n", ["build", "--target", "three", "."];
+    copy_from_a_later_stage: "FROM scratch\nCOPY --from=1 / /\nFROM scratch\n", ["build", "--target", "0", "."];
+    invalid_image_name: "FROM UPPER/case:tag@x\n", ["build", "."];
+    empty_image_name: "ARG BASE\nFROM ${BASE}\n", ["build", "."];
+    image_of_another_transport: "FROM oci-archive:x.tar\n", ["build", "."];
+    image_that_may_not_be_pulled: "FROM localhost/none:1\n", ["build", "--pull=never", "."];
+    another_platform: "FROM --platform=linux/s390x scratch\n", ["build", "."];
+    registry_out_of_reach: "FROM 127.0.0.1:1/none:1\n", ["build", "--retry", "0", "."];
+    // COPY and ADD.
+    missing_source: "FROM scratch\nCOPY b none /x/\n", ["build", "."];
+    missing_source_in_a_stage: "FROM scratch AS one\nFROM scratch\nCOPY --from=one /none /\n", ["build", "."];
+    directory_over_a_file: "FROM scratch\nCOPY b /x\nCOPY a /x\n", ["build", "."];
+    file_over_a_directory: "FROM scratch\nCOPY a /x/b\nCOPY b /x/\n", ["build", "."];
+    invalid_mode: "FROM scratch\nCOPY --chmod=9 b /\n", ["build", "."];
+    unknown_user_of_a_copy: "FROM scratch\nCOPY --chown=nobody b /\n", ["build", "."];
+    url_in_copy: "FROM scratch\nCOPY https://example.com/x /\n", ["build", "."];
+    // What is not supported yet is never ignored.
+    run_mount: "FROM scratch\nRUN --mount=type=cache,target=/x true\n", ["build", "."];
+    copy_link: "FROM scratch\nCOPY --link b /\n", ["build", "."];
+    add_url: "FROM scratch\nADD https://example.com/x /\n", ["build", "."];
+    add_checksum: "FROM scratch\nADD --checksum=sha256:00 b /\n", ["build", "."];
+    secret_flag: "FROM scratch\n", ["build", "--secret", "id=x", "."];
+    // RUN.
+    run_exit_code: "FROM scratch\nCOPY busybox /bin/sh\nRUN echo first; echo last; exit 7\n", ["build", "."];
+    run_program_not_found: "FROM scratch\nRUN [\"/no/such/program\"]\n", ["build", "."];
+    run_without_a_shell: "FROM scratch\nRUN true\n", ["build", "."];
+    unknown_user_of_a_run: "FROM scratch\nCOPY busybox /bin/sh\nUSER nobody\nRUN true\n", ["build", "."];
+    // The command line.
+    unknown_flag: "FROM scratch\n", ["build", "--no-cahce", "."];
+    unknown_command: "", ["biuld"];
+    no_containerfile: "", ["build", "."];
+    named_containerfile_is_missing: "", ["build", "-f", "none", "."];
+    context_is_missing: "", ["build", "none"];
+    unwritable_store: "FROM scratch\n", ["build", "--root", "/proc/none", "."];
+    invalid_output: "FROM scratch\n", ["build", "-o", "type=ocl,dest=x", "."];
+    invalid_tag: "FROM scratch\n", ["build", "-t", "UPPER", "."];
+}
+
+#[test]
+fn ignored_source() {
+    let builder = new_builder("FROM scratch\nCOPY a/file /\n");
+    builder.file(".dockerignore", "*.md\na\n");
+    insta::assert_snapshot!("ignored_source", text(&builder, &["build", "."]));
+}
+
+#[test]
+fn image_and_credentials_unknown_to_the_registry() {
+    let registry =
+        DockerRegistry::start(Options { auth: Auth::Htpasswd("me", "secret"), ..Options::default() });
+    let builder = new_builder(&format!("FROM {}/none:1\n", registry.host()));
+    let shown = |flags: &[&str]| {
+        let arguments = [&["build", "--tls-verify=false", "--retry=0"], flags, &["."]].concat();
+        text(&builder, &arguments).replace(&registry.host(), "[REGISTRY]")
+    };
+    insta::assert_snapshot!("no_credentials", shown(&[]));
+    insta::assert_snapshot!("wrong_credentials", shown(&["--creds=me:wrong"]));
+    insta::assert_snapshot!("unknown_image", shown(&["--creds=me:secret"]));
+}
+
+#[test]
+fn a_full_disk_is_named() {
+    let builder = new_builder(BUSYBOX);
+    let store = builder.dir().join("small");
+    fs::create_dir(&store).unwrap();
+    let mounted = rustix::mount::mount(
+        "tmpfs",
+        &store,
+        "tmpfs",
+        rustix::mount::MountFlags::empty(),
+        Some(c"size=600k"),
+    );
+    mounted.unwrap();
+    let store_path = store.display().to_string();
+    let output = builder.run(&["build", "--root", &store_path, "."]);
+    rustix::mount::unmount(&store, rustix::mount::UnmountFlags::DETACH).unwrap();
+    assert_eq!(output.code(), 1, "{output}");
+    assert!(output.stderr.contains("No space left on device"), "{output}");
+    assert!(output.stderr.contains("hint: "), "{output}");
+}
