@@ -1,7 +1,5 @@
 //! Memory does not grow with the size of a layer.
 
-#![expect(clippy::unwrap_used, reason = "a test has no better answer")]
-#![expect(clippy::print_stderr, reason = "the figure is worth reading")]
 
 use std::fs::{self, File};
 use std::io;
