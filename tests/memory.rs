@@ -1,5 +1,6 @@
 //! Memory does not grow with the size of a layer.
 
+#![expect(clippy::print_stderr, reason = "the figure is worth reading")]
 
 use std::fs::{self, File};
 use std::io;
