@@ -32,6 +32,7 @@ pub(crate) enum Definition<'a> {
         user: &'a str,
         network: crate::options::Network,
         hosts: &'a [(String, String)],
+        hostname: Option<&'a str>,
     },
 }
 

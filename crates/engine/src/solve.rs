@@ -310,8 +310,9 @@ fn definition<'a>(op: &'a Op, state: &'a State, input: Option<&Input>) -> Result
                 content: content(root.map(Reading::root), matches, op)?,
             }
         }
-        Op::Run(RunOp { argv, env, cwd, user, network, hosts, .. }) => {
-            Definition::Run { argv, env, cwd, user, network: *network, hosts }
+        Op::Run(RunOp { argv, env, cwd, user, network, hosts, hostname, .. }) => {
+            let hostname = hostname.as_deref();
+            Definition::Run { argv, env, cwd, user, network: *network, hosts, hostname }
         }
     })
 }

@@ -1,0 +1,123 @@
+//! Hostile input: contexts, archives and images that reach for what is not theirs. Nothing may leave its place.
+
+#![expect(clippy::unwrap_used, reason = "a test has no better answer")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use tar::{Builder, EntryType, Header};
+use test_support::TestBuilder;
+
+const SHELL: &str =
+    "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
+
+fn new_builder() -> TestBuilder {
+    let builder = TestBuilder::new(env!("CARGO_BIN_EXE_builder"));
+    fs::copy("/bin/busybox", builder.dir().join("busybox")).unwrap();
+    builder
+}
+
+/// An archive of entries as they are given, with names that no honest tool would write.
+fn archive(path: &Path, entries: &[(&str, EntryType, &str)]) {
+    let mut tar = Builder::new(fs::File::create(path).unwrap());
+    for (name, kind, content) in entries {
+        let mut header = Header::new_gnu();
+        header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_entry_type(*kind);
+        header.set_mode(0o644);
+        let data = if *kind == EntryType::Regular { content.as_bytes() } else { b"" };
+        if *kind != EntryType::Regular {
+            header.set_link_name_literal(content).unwrap();
+        }
+        header.set_size(data.len() as u64);
+        header.set_cksum();
+        tar.append(&header, data).unwrap();
+    }
+    tar.finish().unwrap();
+}
+
+#[test]
+fn an_archive_that_climbs_out_fails_the_build() {
+    use EntryType::{Link, Regular};
+    for entries in [
+        [("../../escaped", Regular, "x")].as_slice(),
+        &[("a/../../../escaped", Regular, "x")],
+        &[("link", Link, "../../../etc/passwd"), ("link", Regular, "x")],
+    ] {
+        let builder = new_builder();
+        archive(&builder.dir().join("evil.tar"), entries);
+        builder.file("Containerfile", "FROM scratch\nADD evil.tar /x/\n");
+        let output = builder.run(&["build", "."]).exits(1);
+        assert!(output.stderr.contains("Containerfile:2"), "{output}");
+        assert!(!builder.dir().join("escaped").exists() && !builder.root().join("escaped").exists());
+    }
+}
+
+#[test]
+fn links_of_an_archive_lead_to_the_image_and_not_to_the_machine() {
+    use EntryType::{Regular, Symlink};
+    let builder = new_builder();
+    let victim = builder.dir().join("victim");
+    fs::create_dir(&victim).unwrap();
+    let target = victim.display().to_string();
+    archive(&builder.dir().join("evil.tar"), &[("out", Symlink, &target), ("out/file", Regular, "x")]);
+    builder.file("Containerfile", "FROM scratch\nADD evil.tar /\nCOPY Containerfile /out/copied\n");
+    builder.run(&["build", "-o", "type=local,dest=exported", "."]);
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+}
+
+#[test]
+fn links_of_the_context_lead_to_nothing_outside_of_it() {
+    let builder = new_builder();
+    symlink("/etc/passwd", builder.dir().join("link")).unwrap();
+    symlink("/proc/self/environ", builder.dir().join("environ")).unwrap();
+    symlink("/etc", builder.dir().join("dir")).unwrap();
+    for source in ["link", "environ", "dir/passwd", "../../../../etc/passwd"] {
+        builder.file("Containerfile", format!("FROM scratch\nCOPY {source} /x\n"));
+        let output = builder.run(&["build", "."]).exits(1);
+        assert!(output.stderr.contains("is not in the build context"), "{output}");
+    }
+    fs::remove_file(builder.dir().join("Containerfile")).unwrap();
+    symlink("/etc/passwd", builder.dir().join("Containerfile")).unwrap();
+    let output = builder.run(&["build", "."]).exits(1);
+    assert!(!output.stderr.contains("root:"), "no content of a foreign file in an error\n{output}");
+}
+
+#[test]
+fn names_of_an_image_are_read_from_regular_files_only() {
+    for passwd in ["mkfifo /etc/passwd", "ln -s /dev/zero /etc/passwd", "mkdir /etc/passwd"] {
+        let builder = new_builder();
+        builder
+            .file("Containerfile", format!("{SHELL}RUN mkdir -p /etc && {passwd}\nUSER someone\nRUN true\n"));
+        let output = builder.run(&["build", "."]).exits(1);
+        assert!(output.stderr.contains("error"), "{output}");
+    }
+}
+
+#[test]
+fn mount_points_that_are_links_lead_nowhere() {
+    let builder = new_builder();
+    let victim = builder.dir().join("victim");
+    fs::create_dir(&victim).unwrap();
+    let target = victim.display();
+    let links = format!("RUN mkdir /x && ln -s {target} /etc/hosts && ln -s {target}/new /etc/resolv.conf\n");
+    builder.file("Containerfile", format!("{SHELL}RUN mkdir /etc\n{links}RUN echo x > /etc/hosts\n"));
+    builder.run(&["build", "."]);
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+}
+
+#[test]
+fn a_step_sees_nothing_of_the_builder() {
+    let builder = new_builder().env("DOCKER_AUTH_CONFIG", "a-secret-of-the-builder");
+    let text = format!(
+        "{SHELL}RUN cat /proc/*/environ > /environ; env >> /environ; ls /proc | grep -c '^[0-9]' > /count\n\
+         RUN echo x > /proc/self/exe || true\n"
+    );
+    builder.file("Containerfile", text);
+    builder.run(&["build", "-o", "type=local,dest=out", "."]).success();
+    let seen = fs::read(builder.dir().join("out/environ")).unwrap();
+    assert!(!String::from_utf8_lossy(&seen).contains("a-secret-of-the-builder"));
+    let count: usize = builder.read("out/count").trim().parse().unwrap();
+    assert!(count < 8, "a step sees its own {count} processes");
+}
