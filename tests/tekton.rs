@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use saphyr::{LoadableYamlNode as _, Yaml};
-use test_support::{DockerRegistry, Options, Output, TestBuilder, podman_run};
+use test_support::{DockerRegistry, Options, Output, TestBuilder, check_layout, podman_run};
 
 const CONTAINERFILE: &str = "FROM scratch\nARG TEXT=none\nCOPY busybox /bin/busybox\n\
     LABEL text=$TEXT\nCMD [\"/bin/busybox\", \"echo\", \"it runs\"]\n";
@@ -151,6 +151,24 @@ fn credentials_come_from_either_file_of_the_workspace() {
         builder.run(&["tekton", ""]).success();
         assert!(results(&builder).is_some(), "{name}");
     }
+}
+
+#[test]
+fn an_entitlement_is_seen_by_steps_and_by_no_layer() {
+    let entitlement = tempfile::tempdir().unwrap();
+    fs::write(entitlement.path().join("key.pem"), "of the subscription").unwrap();
+    let path = entitlement.path().display().to_string();
+    let variables = [
+        ("PARAMS_SKIP_PUSH", "true"),
+        ("WORKSPACES_RHEL_ENTITLEMENT_BOUND", "true"),
+        ("WORKSPACES_RHEL_ENTITLEMENT_PATH", &path),
+    ];
+    let builder = step("localhost/app:1", &variables);
+    let run = "RUN [\"/bin/busybox\", \"grep\", \"subscription\", \"/etc/pki/entitlement/key.pem\"]\n";
+    builder.file("Dockerfile", format!("FROM scratch\nCOPY busybox /bin/busybox\n{run}"));
+    builder.run(&["tekton", ""]).success();
+    let (manifest, _) = check_layout(&builder.root()).pop().unwrap();
+    assert_eq!(manifest.layers.len(), 1, "the step has left no trace");
 }
 
 #[test]

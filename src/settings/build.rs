@@ -84,6 +84,7 @@ fn options(
         compression: compression(&args.image)?,
         network: network(&args.steps)?,
         hosts: args.steps.add_host.iter().map(|host| self::host(host)).collect::<Result<_, _>>()?,
+        volumes: Vec::new(),
         tags,
         now: environment.now,
     })

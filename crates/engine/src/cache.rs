@@ -33,6 +33,7 @@ pub(crate) enum Definition<'a> {
         network: crate::options::Network,
         hosts: &'a [(String, String)],
         hostname: Option<&'a str>,
+        volumes: Vec<std::borrow::Cow<'a, str>>,
     },
 }
 

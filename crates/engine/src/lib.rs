@@ -44,7 +44,7 @@ pub use base::Image;
 pub use error::{Cause, Error, IgnoreRule, Place};
 pub use event::{Event, Events, Pushed, StepId, Stream};
 pub use export::{Output, Target};
-pub use options::{BuildOptions, Network, PullPolicy, StorageDriver, Times};
+pub use options::{BuildOptions, Network, PullPolicy, StorageDriver, Times, Volume};
 
 use base::Base;
 use copy::Filter;

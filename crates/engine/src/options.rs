@@ -57,6 +57,15 @@ pub enum StorageDriver {
     Vfs,
 }
 
+/// A directory of the machine that every RUN can read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// The directory; it is trusted.
+    pub source: PathBuf,
+    /// Where steps see it, read-only. It reaches no layer.
+    pub target: PathBuf,
+}
+
 /// Everything that decides what image comes out.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
@@ -88,6 +97,8 @@ pub struct BuildOptions {
     pub network: Network,
     /// `--add-host`: lines for /etc/hosts as (name, address).
     pub hosts: Vec<(String, String)>,
+    /// Directories that every RUN can read. What is in them is not part of any cache key.
+    pub volumes: Vec<Volume>,
     /// The names that the image is to get, for messages and exports.
     pub tags: Vec<Reference>,
     /// Seconds since 1970 at which the build began: the "created" of what it makes.

@@ -11,7 +11,7 @@ use sandbox::{Access, CapabilitySet, Mount, RunSpec};
 use crate::Shared;
 use crate::error::{Cause, Error};
 use crate::event::{Event, StepId, Stream};
-use crate::options::Network;
+use crate::options::{Network, Volume};
 use crate::users::user;
 
 /// The host name that every RUN sees, so that it cannot differ between machines.
@@ -41,6 +41,8 @@ pub(crate) struct RunOp {
     pub(crate) hosts: Vec<(String, String)>,
     /// The host name, if not the usual one.
     pub(crate) hostname: Option<String>,
+    /// Directories of the machine.
+    pub(crate) volumes: Vec<Volume>,
 }
 
 impl Shared {
@@ -67,7 +69,7 @@ impl Shared {
         })?;
         let spec = RunSpec {
             rootfs: root.path().to_owned(),
-            mounts: self.network_files(op)?,
+            mounts: self.mounts(op)?,
             argv: op.argv.iter().map(OsString::from).collect(),
             env: environment(op, &user.home),
             cwd: PathBuf::from(&op.cwd),
@@ -109,6 +111,16 @@ impl Shared {
             last_output: tail.lines(),
         }
         .into())
+    }
+
+    fn mounts(&self, op: &RunOp) -> Result<Vec<Mount>, Error> {
+        let mut mounts = self.network_files(op)?;
+        mounts.extend(op.volumes.iter().map(|volume| Mount::Bind {
+            source: volume.source.clone().into(),
+            target: volume.target.clone(),
+            access: Access::ReadOnly,
+        }));
+        Ok(mounts)
     }
 
     /// /etc/hosts and /etc/resolv.conf as files of ours, so that what a step writes to them reaches no layer.

@@ -310,9 +310,10 @@ fn definition<'a>(op: &'a Op, state: &'a State, input: Option<&Input>) -> Result
                 content: content(root.map(Reading::root), matches, op)?,
             }
         }
-        Op::Run(RunOp { argv, env, cwd, user, network, hosts, hostname, .. }) => {
+        Op::Run(RunOp { argv, env, cwd, user, network, hosts, hostname, volumes, .. }) => {
             let hostname = hostname.as_deref();
-            Definition::Run { argv, env, cwd, user, network: *network, hosts, hostname }
+            let volumes = volumes.iter().map(|volume| volume.target.to_string_lossy()).collect();
+            Definition::Run { argv, env, cwd, user, network: *network, hosts, hostname, volumes }
         }
     })
 }

@@ -256,6 +256,7 @@ fn run_op(run: &Run, state: &State, texts: &Texts<'_>, options: &BuildOptions) -
         network,
         hosts: options.hosts.clone(),
         hostname: texts.globals.build_arg("BUILDKIT_SANDBOX_HOSTNAME").cloned(),
+        volumes: options.volumes.clone(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use engine::Volume;
 use oci::Reference;
 
 use super::{BuildSettings, Environment, Error, PushSettings, build, transfer, words};
@@ -44,13 +45,14 @@ pub(crate) fn settle(
     let containerfile = task.containerfile(&source)?;
     let context = task.context(&source)?;
     let config = task.docker_config()?;
-    task.refuse_entitlement()?;
     let words = task.build_words(global, &args.build_args, containerfile.as_deref(), &reference, &context)?;
     let (global, build_args) =
         BuildArgs::from_words(words).map_err(|error| Error::usage("BUILD_EXTRA_ARGS", &error))?;
     let push = task.push(image, config.clone(), environment)?;
+    let mut build = build::settle(&build_args, config, environment, stdin)?;
+    build.options.volumes.extend(task.entitlement()?);
     Ok(TektonSettings {
-        build: build::settle(&build_args, config, environment, stdin)?,
+        build,
         global,
         push,
         image: reference,
@@ -147,11 +149,14 @@ impl Task<'_> {
         found.map(Some).ok_or_else(|| Error::NoDockerConfig { path: dir.to_owned() })
     }
 
-    fn refuse_entitlement(&self) -> Result<(), Error> {
-        if self.is_true("WORKSPACES_RHEL_ENTITLEMENT_BOUND") {
-            return Err(Error::Unsupported { what: "the workspace `rhel-entitlement`".to_owned() });
+    /// Certificates of a subscription, where programs of the image look for them.
+    fn entitlement(&self) -> Result<Option<Volume>, Error> {
+        if !self.is_true("WORKSPACES_RHEL_ENTITLEMENT_BOUND") {
+            return Ok(None);
         }
-        Ok(())
+        let name = "WORKSPACES_RHEL_ENTITLEMENT_PATH";
+        let source = self.environment.path(name).ok_or(Error::NoVariable { name })?.to_owned();
+        Ok(Some(Volume { source, target: "/etc/pki/entitlement".into() }))
     }
 
     fn tls_verify(&self) -> String {

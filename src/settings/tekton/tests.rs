@@ -160,7 +160,7 @@ fn what_is_missing_or_not_supported_is_named() {
         (Step::new().without("RESULTS_IMAGE_URL_PATH"), "the variable RESULTS_IMAGE_URL_PATH is not set"),
         (
             Step::new().with("WORKSPACES_RHEL_ENTITLEMENT_BOUND", "true"),
-            "the workspace `rhel-entitlement` is not supported yet",
+            "the variable WORKSPACES_RHEL_ENTITLEMENT_PATH is not set",
         ),
         (Step::new().with("PARAMS_BUILD_EXTRA_ARGS", "'"), "unmatched single quote in BUILD_EXTRA_ARGS"),
         (Step::new().with("PARAMS_BUILD_EXTRA_ARGS", "--secret id=a"), "--secret is not supported yet"),
