@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use oci::Reference;
 
@@ -11,10 +9,9 @@ use crate::Shared;
 use crate::base::{pull_failed, read_failed};
 use crate::error::{Cause, Error};
 use crate::event::Event;
+use crate::parallel::each;
 use crate::snapshot::Layer;
 
-/// Blobs that are fetched at the same time.
-const PARALLEL: usize = 4;
 const CHUNK: usize = 256 * 1024;
 
 impl Shared {
@@ -25,21 +22,7 @@ impl Shared {
             .filter(|layer| !self.store.has(&layer.descriptor))
             .map(|layer| (layer.descriptor.digest, layer))
             .collect();
-        let queue = Mutex::new(missing.into_values());
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let worker = || -> Result<(), Error> {
-            while let Some(layer) = next() {
-                self.fetch_layer(layer)?;
-            }
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..PARALLEL).map(|_| scope.spawn(worker)).collect();
-            let mut results = workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            results.try_for_each(|result| result)
-        })
+        each(missing.into_values(), |layer| self.fetch_layer(layer))
     }
 
     fn fetch_layer(&self, layer: &Layer) -> Result<(), Error> {

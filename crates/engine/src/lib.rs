@@ -20,6 +20,7 @@ mod export;
 mod fetch;
 mod options;
 mod pack;
+mod parallel;
 mod plan;
 mod run;
 mod scope;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::sync::{Mutex, PoisonError};
 
 use oci::{Descriptor, Digest, Platform, Reference};
 use registry::PushedBlob;
@@ -12,9 +11,7 @@ use crate::base::{Image, image_in};
 use crate::error::{Cause, Error};
 use crate::event::{Event, Pushed};
 use crate::options::PullPolicy;
-
-/// Blobs that are sent at the same time.
-const PARALLEL: usize = 4;
+use crate::parallel::each;
 
 /// The annotation that names an image's base, whose repository may already have its layers.
 const BASE_NAME: &str = "org.opencontainers.image.base.name";
@@ -30,7 +27,10 @@ impl Shared {
             base.filter(|base| base.registry() == to.registry()).map(|b| b.repository().to_owned());
         let mut seen = BTreeSet::new();
         let layers: Vec<_> = manifest.layers.iter().filter(|layer| seen.insert(layer.digest)).collect();
-        self.push_blobs(&layers, to, mount_from.as_deref())?;
+        each(layers.into_iter(), |layer| {
+            self.check_cancelled()?;
+            self.push_blob(layer, to, mount_from.as_deref())
+        })?;
         self.push_blob(&manifest.config, to, None)?;
         let digest = self
             .registry
@@ -38,25 +38,6 @@ impl Shared {
             .map_err(|source| push_failed(to, source))?;
         self.event(Event::PushFinished { reference: to.clone(), digest });
         Ok(digest)
-    }
-
-    fn push_blobs(&self, blobs: &[&Descriptor], to: &Reference, from: Option<&str>) -> Result<(), Error> {
-        let queue = Mutex::new(blobs.iter());
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let worker = || -> Result<(), Error> {
-            while let Some(blob) = next() {
-                self.check_cancelled()?;
-                self.push_blob(blob, to, from)?;
-            }
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..PARALLEL.min(blobs.len())).map(|_| scope.spawn(worker)).collect();
-            let mut results = workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            results.try_for_each(|result| result)
-        })
     }
 
     fn push_blob(&self, blob: &Descriptor, to: &Reference, from: Option<&str>) -> Result<(), Error> {
