@@ -2,12 +2,11 @@
 //!
 //! Each tells what history says of it, in BuildKit's words.
 
+mod healthcheck;
 mod ports;
 mod signal;
 
-use std::time::Duration;
-
-use containerfile::{CommandLine, Healthcheck, Instruction, Pair, Word};
+use containerfile::{CommandLine, Instruction, Pair, Word};
 
 use crate::error::{Cause, Error};
 use crate::stage::{Expander, State};
@@ -100,7 +99,12 @@ fn command(instruction: &Instruction, state: &mut State) -> String {
             state.config.config.shell = Some(shell.clone());
             format!("SHELL [{}]", shell.join(" "))
         }
-        Instruction::Healthcheck(check) => healthcheck(check, state),
+        Instruction::Healthcheck(check) => {
+            let check = healthcheck::lower(check);
+            let text = healthcheck::history(&check);
+            state.config.config.healthcheck = Some(check);
+            text
+        }
         other => unreachable!("{} makes a layer", other.name()),
     }
 }
@@ -114,40 +118,6 @@ fn argv(line: &CommandLine, state: &State) -> Vec<String> {
             argv
         }
     }
-}
-
-fn healthcheck(check: &Healthcheck, state: &mut State) -> String {
-    let nanos =
-        |duration: Option<Duration>| duration.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
-    let check = match check {
-        Healthcheck::Disabled => oci::Healthcheck { test: vec!["NONE".to_owned()], ..Default::default() },
-        Healthcheck::Command { command, options } => oci::Healthcheck {
-            test: match command {
-                CommandLine::Exec(arguments) => {
-                    std::iter::once("CMD".to_owned()).chain(arguments.iter().cloned()).collect()
-                }
-                CommandLine::Shell(text) => vec!["CMD-SHELL".to_owned(), text.value.clone()],
-            },
-            interval: nanos(options.interval),
-            timeout: nanos(options.timeout),
-            start_period: nanos(options.start_period),
-            start_interval: nanos(options.start_interval),
-            retries: options.retries.unwrap_or(0).into(),
-            ..Default::default()
-        },
-    };
-    let seconds = |nanos: u64| format!("{}s", Duration::from_nanos(nanos).as_secs_f64());
-    let text = format!(
-        "HEALTHCHECK {{Test:[{}] Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
-        check.test.join(" "),
-        seconds(check.interval),
-        seconds(check.timeout),
-        seconds(check.start_period),
-        seconds(check.start_interval),
-        check.retries
-    );
-    state.config.config.healthcheck = Some(check);
-    text
 }
 
 fn expose(
