@@ -156,7 +156,7 @@ impl Process {
             let ranges = subordinate_ids::ranges(file, name.as_deref(), self.uid);
             if ranges.is_empty() {
                 let why = format!("no ids for uid {} in it", self.uid);
-                let cure = format!("add a line `{}:100000:65536`", self.uid);
+                let cure = format!("add a line `{}:100000:65536` to {}", self.uid, file.display());
                 return Err(missing(&file.display().to_string(), why, &cure));
             }
             Ok(ranges)

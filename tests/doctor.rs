@@ -1,0 +1,99 @@
+//! What `builder doctor` tells of a machine: to root, to an ordinary user, to programs, and where nothing works.
+
+use test_support::{Output, TestBuilder};
+
+/// Everything that is found out, in the order in which it builds on each other.
+const FACTS: [&str; 15] = [
+    "real root",
+    "user namespace with own id map",
+    "user namespace with newuidmap",
+    "user namespace with one id",
+    "tmpfs mount",
+    "bind mount",
+    "pid namespace",
+    "network namespace",
+    "new /proc mount",
+    "pivot_root",
+    "overlay on the state directory",
+    "ptrace",
+    "seccomp filter",
+    "seccomp user notification",
+    "Landlock",
+];
+
+fn new_builder() -> TestBuilder {
+    TestBuilder::new(env!("CARGO_BIN_EXE_builder"))
+}
+
+/// `yes` or `no` for each fact.
+fn answers(output: &Output) -> Vec<String> {
+    let text = output.text();
+    let answer = |fact: &&str| {
+        let rest = text.lines().find_map(|line| line.strip_prefix(fact)?.strip_prefix(' '));
+        let answer = rest.and_then(|rest| rest.split_whitespace().next());
+        answer.unwrap_or_else(|| panic!("no answer for `{fact}`\n{output}")).to_owned()
+    };
+    FACTS.iter().map(answer).collect()
+}
+
+#[test]
+fn root_learns_every_fact_and_what_builds_will_use() {
+    let output = new_builder().run(&["doctor"]).success();
+    let answers = answers(&output);
+    assert!(answers.iter().all(|answer| answer == "yes" || answer == "no"), "{output}");
+    assert_eq!(answers[0], "yes", "{output}");
+    let text = output.text();
+    assert!(text.contains("uid 0, gid 0"), "{output}");
+    assert!(text.contains("builds use isolation: namespaces, identity: root, storage driver: "), "{output}");
+}
+
+#[test]
+fn a_program_reads_the_same_as_json() {
+    let builder = new_builder();
+    let output = builder.run(&["doctor", "--json"]).success();
+    let told = output.json();
+    let facts = told["facts"].as_array().expect("a list of facts");
+    let names: Vec<_> = facts.iter().filter_map(|fact| fact["name"].as_str()).collect();
+    assert_eq!(names, FACTS);
+    for fact in facts {
+        let explained = if fact["allowed"] == true { ["detail"].as_slice() } else { &["call", "why"] };
+        assert!(explained.iter().all(|key| fact[*key].is_string()), "{fact}");
+    }
+    assert_eq!(told["uid"], 0);
+    assert_eq!(told["isolation"], "namespaces");
+    assert_eq!(told["identity"], "root");
+    assert!(["overlay", "vfs"].contains(&told["storage_driver"].as_str().unwrap_or_default()), "{output}");
+    assert_eq!(told["store"], builder.root().display().to_string());
+    assert!(told["error"].is_null(), "{output}");
+}
+
+#[test]
+fn a_user_without_subordinate_ids_learns_how_to_get_some() {
+    let builder = new_builder().as_user(54321, 54321);
+    let output = builder.run(&["doctor"]).success();
+    assert_eq!(answers(&output)[..4], ["no", "no", "no", "yes"], "{output}");
+    let text = output.text();
+    assert!(text.contains("uid 54321, gid 54321"), "{output}");
+    assert!(text.contains("identity: single"), "{output}");
+    let (_, advice) = text.split_once("to get more:\n").expect("advice");
+    assert!(advice.contains("add a line `54321:100000:65536` to /etc/subuid"), "{output}");
+    assert!(advice.contains("securityContext"), "{output}");
+}
+
+#[test]
+fn where_no_step_can_run_the_exit_code_says_so_and_the_cure_is_named() {
+    // The limit holds in a user namespace of our own, and below it.
+    const SCRIPT: &str = "echo 0 > /proc/sys/user/max_user_namespaces && \
+        exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs \"$@\"";
+    let builder = TestBuilder::new("/usr/bin/unshare");
+    let doctor = [env!("CARGO_BIN_EXE_builder"), "doctor"];
+    let shell = ["--user", "--map-root-user", "sh", "-c", SCRIPT, "sh"];
+    let output = builder.run(&[&shell[..], &doctor].concat()).exits(1);
+    assert_eq!(answers(&output)[..4], ["no"; 4], "{output}");
+    let text = output.text();
+    assert!(text.contains("no_new_privs  yes"), "{output}");
+    assert!(text.contains("on the node: sysctl -w user.max_user_namespaces=15000"), "{output}");
+    assert_eq!(output.stderr, "error: builds with RUN do not work here\n");
+    let build = builder.run(&[&shell[..], &[doctor[0], "build", "."]].concat());
+    assert_ne!(build.code(), 0, "{build}");
+}
