@@ -10,6 +10,7 @@
 
 mod docker_registry;
 mod faulty_registry;
+mod foreign_image;
 mod http_server;
 mod image_check;
 mod podman;
@@ -19,8 +20,9 @@ mod token_server;
 
 pub use docker_registry::{Auth, DockerRegistry, Options};
 pub use faulty_registry::{Challenge, Fault, FaultyRegistry, Recorded};
+pub use foreign_image::write_image;
 pub use image_check::check_layout;
 pub use podman::podman_run;
-pub use test_builder::{Output, TestBuilder};
+pub use test_builder::{Output, SHELL, TestBuilder};
 pub use tls::Tls;
 pub use token_server::TokenServer;

@@ -17,6 +17,10 @@ use tempfile::TempDir;
 /// No test needs longer.
 const TIMEOUT: Duration = Duration::from_mins(5);
 
+/// A stage `shell` with busybox and a link for each of its applets, in the context of [`TestBuilder::with_busybox`].
+pub const SHELL: &str = "FROM scratch AS shell\nCOPY busybox /bin/busybox\n\
+    RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
+
 /// Runs `builder` with a home, a store, a temporary directory and a working directory of its own, without colour.
 ///
 /// All of them are removed with this value. The user is that of the test, or an ordinary one ([`Self::as_user`]).
@@ -48,6 +52,12 @@ impl TestBuilder {
         }
         self.program = copy;
         self.user = Some((uid, gid));
+        self
+    }
+
+    /// Puts a static busybox into the working directory, which is the context of most builds.
+    pub fn with_busybox(self) -> Self {
+        fs::copy("/bin/busybox", self.dir().join("busybox")).expect("the package busybox-static");
         self
     }
 
