@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use containerfile::{Diagnostic, Source, Span};
 
+/// What runs the shell form where SHELL says nothing else.
+const SHELL: &str = "/bin/sh";
+
 /// A position in the user's text.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -300,6 +303,13 @@ impl Cause {
             Self::Registry { source, .. } => source.hint(),
             Self::Store(source) => source.hint().map(str::to_owned),
             Self::Layer { source, .. } => source.hint().map(str::to_owned),
+            Self::Sandbox { source: sandbox::Error::ProgramNotFound { program }, .. } if program == SHELL => {
+                Some(
+                    "this form of RUN needs a shell: copy one into the image, start from an image that has one, or write \
+                     `RUN [\"PROGRAM\", \"ARGUMENT\"]`"
+                        .into(),
+                )
+            }
             Self::Sandbox { source, .. } => source.hint(),
             _ => None,
         }

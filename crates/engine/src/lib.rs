@@ -30,6 +30,7 @@ mod stage;
 mod step;
 mod transfer;
 mod users;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

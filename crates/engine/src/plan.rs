@@ -14,6 +14,7 @@ use oci::{Platform, Reference};
 use crate::error::{Cause, Error, Place};
 use crate::options::BuildOptions;
 use crate::scope::{Globals, Scope};
+use crate::warnings::warnings;
 
 /// What a stage starts from, or files are copied from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub(crate) struct PlannedStage {
 pub(crate) struct Plan {
     /// The text.
     pub(crate) source: Arc<Source>,
-    /// Warnings about the text.
+    /// Warnings about the text and what it is built with.
     pub(crate) warnings: Vec<Diagnostic>,
     /// The escape character of the text.
     pub(crate) escape: Escape,
@@ -136,18 +137,9 @@ impl Plan {
                 .map_err(|diagnostic| syntax(vec![diagnostic]))?;
         let planner = Planner { source: &source, escape, globals: &globals, names: &names, file: &file };
         let stages = planner.stages(target, &options.platform)?;
-        let warnings = warnings(&file);
+        let warnings = warnings(&file, &options.build_args);
         Ok(Self { source, warnings, escape, globals, names, stages })
     }
-}
-
-/// The warnings that `# check=` leaves.
-fn warnings(file: &Containerfile) -> Vec<Diagnostic> {
-    let skipped = |warning: &&Diagnostic| {
-        let check = file.directives.check.as_ref();
-        check.is_some_and(|check| warning.code.is_some_and(|code| check.value.skip.contains(code)))
-    };
-    file.warnings.iter().filter(|warning| !skipped(warning)).cloned().collect()
 }
 
 fn target(file: &Containerfile, names: &StageNames, wanted: Option<&str>) -> Result<usize, Error> {
