@@ -6,7 +6,9 @@
 use std::fs;
 use std::process::Command;
 
-use test_support::{Auth, DockerRegistry, Options, TestBuilder, Tls, check_layout, podman_run};
+use test_support::{
+    Auth, DockerRegistry, FaultyRegistry, Options, TestBuilder, Tls, check_layout, podman_run,
+};
 
 const CONTAINERFILE: &str = "FROM scratch\nCOPY busybox /bin/busybox\n\
     RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\nCMD [\"echo\", \"it runs\"]\n";
@@ -66,6 +68,55 @@ fn a_second_push_sends_no_blob_and_another_repository_mounts_the_base() {
     assert_eq!(*annotation, name("base"));
 }
 
+/// What the registry itself saw, in place of what the builder tells.
+#[test]
+fn the_registry_is_sent_each_blob_once() {
+    let registry = FaultyRegistry::start();
+    let builder = new_builder();
+    let name = |repository: &str| format!("{}/{repository}:1", registry.host());
+    let upload = |repository: &str| format!("POST /v2/{repository}/blobs/uploads/");
+    let content = |repository: &str| format!("PUT /v2/{repository}/blobs/uploads/");
+    builder.run(&["build", "--tls-verify=false", "--push", "-t", &name("base"), "."]).success();
+    let base = check_layout(&builder.root()).pop().unwrap().0;
+    let blobs = base.layers.len() + 1;
+    assert_eq!(registry.count(&content("base")), blobs, "{:?}", registry.requests());
+
+    builder.run(&["push", "--tls-verify=false", &name("base")]).success();
+    assert_eq!(registry.count(&upload("base")), blobs, "the second push uploads nothing");
+
+    let other = new_builder();
+    other.file("Containerfile", format!("FROM {}\nCMD [\"true\"]\n", name("base")));
+    other.run(&["build", "--tls-verify=false", "--push", "-t", &name("app"), "."]).success();
+    let mounted = |layer: &oci::Descriptor| {
+        let asked = registry.requests().into_iter().map(|request| request.line());
+        let mut mounts = asked.filter(|line| line.starts_with(&upload("app")) && line.contains("from=base"));
+        let hex = layer.digest.hex();
+        mounts.any(|line| line.contains(&hex[..])) && registry.blob("app", &layer.digest).is_some()
+    };
+    assert!(base.layers.iter().all(mounted), "{:?}", registry.requests());
+    assert_eq!(registry.count(&content("app")), 1, "only the config is new: {:?}", registry.requests());
+}
+
+#[test]
+fn credentials_may_be_for_a_part_of_a_registry() {
+    let auth = Auth::Htpasswd("me", "secret");
+    let registry = DockerRegistry::start(Options { auth, ..Options::default() });
+    let builder = new_builder();
+    let host = registry.host();
+    // bWU6c2VjcmV0 is me:secret, bWU6d3Jvbmc= is me:wrong.
+    let auths = format!(
+        r#"{{"auths": {{"{host}": {{"auth": "bWU6d3Jvbmc="}}, "{host}/team": {{"auth": "bWU6c2VjcmV0"}}}}}}"#
+    );
+    builder.file("auth.json", auths);
+    let push = |name: &str| {
+        let name = format!("{host}/{name}");
+        builder.run(&["build", "--tls-verify=false", "--authfile=auth.json", "--push", "-t", &name, "."])
+    };
+    push("team/app:1").success();
+    let refused = push("other/app:1").exits(1);
+    assert!(refused.stderr.contains("401"), "{refused}");
+}
+
 #[test]
 fn a_private_ca_and_a_password_let_in() {
     let tls = Tls::generate();
@@ -96,6 +147,17 @@ fn a_private_ca_and_a_password_let_in() {
 }
 
 #[test]
+fn an_unknown_certificate_is_refused_unless_told_otherwise() {
+    let tls = Tls::generate();
+    let registry = DockerRegistry::start(Options { tls: Some(&tls), ..Options::default() });
+    let builder = new_builder();
+    let name = format!("{}/app:1", registry.host());
+    let refused = builder.run(&["build", "--retry=0", "--push", "-t", &name, "."]).exits(1);
+    assert!(refused.stderr.contains("certificate") && refused.stderr.contains("hint: "), "{refused}");
+    builder.run(&["build", "--tls-verify=false", "--push", "-t", &name, "."]).success();
+}
+
+#[test]
 fn an_image_is_pulled_by_tag_and_by_digest() {
     let registry = DockerRegistry::start(Options::default());
     let builder = new_builder();
@@ -107,6 +169,10 @@ fn an_image_is_pulled_by_tag_and_by_digest() {
         let other = new_builder();
         other.run(&["pull", "--tls-verify=false", reference]).success();
         assert_eq!(check_layout(&other.root()).len(), 1, "{reference}");
+        let derived = new_builder();
+        derived.file("Containerfile", format!("FROM {reference}\nRUN echo more > /more\n"));
+        derived.run(&["build", "--tls-verify=false", "--pull=always", "."]).success();
+        check_layout(&derived.root());
     }
 }
 
@@ -118,6 +184,7 @@ fn other_tools_read_every_output() {
         "type=oci,tar=false,dest=oci",
         "type=docker,dest=docker.tar",
         "type=tar,dest=root.tar",
+        "type=local,dest=local",
     ];
     let mut arguments = vec!["build", "-t", "localhost/app:1", "--iidfile", "id"];
     arguments.extend(outputs.iter().flat_map(|output| ["-o", output]));
@@ -135,7 +202,16 @@ fn other_tools_read_every_output() {
     }
     let listed = tool("tar", &["-tf", &at("root.tar")]);
     assert!(listed.lines().any(|line| line.ends_with("bin/busybox")), "{listed}");
+    assert_eq!(fs::read(builder.dir().join("local/bin/busybox")).unwrap(), fs::read("/bin/busybox").unwrap());
     check_layout(&builder.dir().join("oci"));
+
+    tool("umoci", &["unpack", "--image", &format!("{}:1", at("oci")), &at("bundle")]);
+    let applet = fs::read_link(builder.dir().join("bundle/rootfs/bin/ls")).unwrap();
+    assert_eq!(applet.to_str(), Some("/bin/busybox"));
+    let storage = [format!("--root={}", at("graph")), format!("--runroot={}", at("run"))];
+    let load = ["--storage-driver=vfs", "--events-backend=none", "load", "--input", &at("docker.tar")];
+    let loaded = tool("podman", &[&[&*storage[0], &*storage[1]], &load[..]].concat());
+    assert!(loaded.contains("localhost/app:1"), "{loaded}");
 }
 
 #[test]
