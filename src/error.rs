@@ -65,7 +65,8 @@ impl Error {
             Self::NoImage { close: Some(close), .. } => Some(format!("did you mean `{close}`?")),
             Self::NoImage { .. } => Some("`builder images` lists what is there".to_owned()),
             Self::NoDestination { .. } => Some("give the destination as the second argument".to_owned()),
-            Self::Results(_) | Self::Io { .. } | Self::Unfit => None,
+            Self::Results(error) => error.hint(),
+            Self::Io { .. } | Self::Unfit => None,
         }
     }
 

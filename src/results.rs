@@ -55,6 +55,14 @@ pub(crate) struct Error {
     pub source: io::Error,
 }
 
+impl Error {
+    /// What the user can do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let is_missing = self.source.kind() == io::ErrorKind::NotFound;
+        is_missing.then(|| "make its directory first".to_owned())
+    }
+}
+
 /// Result files that can be written, and are not yet.
 #[derive(Debug)]
 pub(crate) struct Results(Vec<(ResultFile, Target)>);
@@ -101,6 +109,8 @@ impl Target {
         // A link is followed: what it names is replaced, not the link.
         let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // What is said of a temporary file would tell nobody that the directory is missing.
+        fs::metadata(dir)?;
         let mode = Permissions::from_mode(0o666);
         match tempfile::Builder::new().prefix(".builder-").permissions(mode).tempfile_in(dir) {
             Ok(file) => {

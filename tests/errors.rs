@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test has no better answer")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
-use test_support::{Auth, DockerRegistry, Options, TestBuilder};
+use test_support::{Auth, DockerRegistry, Fault, FaultyRegistry, Options, TestBuilder};
 
 fn new_builder(containerfile: &str) -> TestBuilder {
     let builder = TestBuilder::new(env!("CARGO_BIN_EXE_builder"));
@@ -83,6 +84,9 @@ fails! {
     named_containerfile_is_missing: "", ["build", "-f", "none", "."];
     context_is_missing: "", ["build", "none"];
     unwritable_store: "FROM scratch\n", ["build", "--root", "/proc/none", "."];
+    store_is_a_file: "FROM scratch\n", ["build", "--root", "b", "."];
+    build_argument_without_a_name: "FROM scratch\n", ["build", "--build-arg", "=x", "."];
+    result_file_without_a_directory: "FROM scratch\n", ["build", "--iidfile", "none/id", "."];
     invalid_output: "FROM scratch\n", ["build", "-o", "type=ocl,dest=x", "."];
     invalid_tag: "FROM scratch\n", ["build", "-t", "UPPER", "."];
 }
@@ -106,6 +110,49 @@ fn image_and_credentials_unknown_to_the_registry() {
     insta::assert_snapshot!("no_credentials", shown(&[]));
     insta::assert_snapshot!("wrong_credentials", shown(&["--creds=me:wrong"]));
     insta::assert_snapshot!("unknown_image", shown(&["--creds=me:secret"]));
+}
+
+#[test]
+fn a_registry_without_tls() {
+    let registry = DockerRegistry::start(Options::default());
+    let builder = new_builder(&format!("FROM {}/none:1\n", registry.host()));
+    let shown = text(&builder, &["build", "--retry=0", "."]).replace(&registry.host(), "[REGISTRY]");
+    insta::assert_snapshot!("registry_without_tls", shown);
+}
+
+#[test]
+fn a_layer_with_another_digest() {
+    let registry = FaultyRegistry::start();
+    let name = format!("{}/base:1", registry.host());
+    new_builder(BUSYBOX).run(&["build", "--tls-verify=false", "--push", "-t", &name, "."]).success();
+    registry.fault("GET /v2/base/blobs/", 10, Fault::Corrupt);
+    let builder = new_builder(&format!("FROM {name}\nRUN true\n"));
+    let shown = text(&builder, &["build", "--tls-verify=false", "--retry=0", "."]);
+    insta::with_settings!({ filters => [("[0-9a-f]{64}", "[DIGEST]")] }, {
+        insta::assert_snapshot!("wrong_digest", shown.replace(&registry.host(), "[REGISTRY]"));
+    });
+}
+
+#[test]
+fn a_context_of_somebody_else() {
+    let builder = new_builder("FROM scratch\nCOPY a /a\n").as_user(54321, 54321);
+    fs::set_permissions(builder.dir().join("a"), fs::Permissions::from_mode(0o700)).unwrap();
+    insta::assert_snapshot!("unreadable_context", text(&builder, &["build", "."]));
+}
+
+#[test]
+fn a_build_argument_that_nothing_declares() {
+    let builder = new_builder("ARG BASE=scratch\nFROM ${BASE}\nARG VERSION\nRUN exit 7\n");
+    let arguments = [
+        "build",
+        "--build-arg=BASE=scratch",
+        "--build-arg=HTTP_PROXY=http://p",
+        "--build-arg=VERSOIN=2",
+        ".",
+    ];
+    let shown = builder.run(&arguments).exits(1).to_string();
+    let warning = shown.find("warning").expect("a warning");
+    insta::assert_snapshot!("undeclared_build_argument", &shown[warning..]);
 }
 
 #[test]

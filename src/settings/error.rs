@@ -67,6 +67,14 @@ pub(crate) enum Error {
     /// Two things want to write to standard output.
     #[error("only one output can be `-`")]
     StdoutTwice,
+    /// There is no place for the store.
+    #[error("cannot create the store `{}`", .path.display())]
+    NoStore {
+        /// Its directory.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
     /// A file operation failed.
     #[error("cannot {operation} `{}`", .path.display())]
     Io {
@@ -147,6 +155,9 @@ impl Error {
             Self::NotYet { flags } if flags.iter().any(|flag| flag == "--volume") => {
                 Some("COPY the files into a stage and use `COPY --from`".to_owned())
             }
+            Self::NoStore { .. } => Some(
+                "give a directory that this user can write to with `--root DIR` or BUILDER_ROOT".to_owned(),
+            ),
             Self::Usage { tip, .. } => tip.clone(),
             Self::PushWithoutTag => Some("name the image with -t REGISTRY/REPOSITORY:TAG".to_owned()),
             Self::NotBound { name } => Some(format!("bind the workspace `{name}` in the TaskRun")),

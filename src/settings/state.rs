@@ -42,7 +42,7 @@ impl StateDir {
 }
 
 fn create(dir: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(dir).map_err(|source| failed("create the directory", dir, source))
+    std::fs::create_dir_all(dir).map_err(|source| Error::NoStore { path: dir.to_owned(), source })
 }
 
 fn is_writable(dir: &Path) -> bool {
@@ -100,6 +100,6 @@ mod tests {
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
         let error = StateDir::settle(Some(&file.join("root")), &Environment::default()).unwrap_err();
-        assert!(error.to_string().starts_with("cannot create the directory `"), "{error}");
+        assert!(error.to_string().starts_with("cannot create the store `"), "{error}");
     }
 }

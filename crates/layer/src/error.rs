@@ -207,6 +207,9 @@ impl Error {
             Self::Io { source, .. } if is(source, Errno::DQUOT) => {
                 Some("the disk quota of the store is used up")
             }
+            Self::Io { source, .. } if is(source, Errno::ACCESS) => {
+                Some("look at owner and mode of it and of the directories above it")
+            }
             Self::Io { source, .. } if is(source, Errno::NOSYS) => {
                 Some("Linux 5.6 or newer is needed, and a seccomp profile that allows openat2")
             }
