@@ -12,7 +12,7 @@ use crate::options::{BuildOptions, Times};
 use crate::snapshot::Layer;
 
 /// Raised when the meaning of a key or the bytes that steps make change.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a step does, in the form that its key is made of.
 #[derive(Debug, Serialize)]

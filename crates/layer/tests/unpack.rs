@@ -393,6 +393,22 @@ fn sparse_files_are_put_together() {
     assert_eq!(place.read("after"), "end");
 }
 
+/// As GNU tar writes it: the hole at the end is a run of no bytes behind it.
+#[test]
+fn a_sparse_file_that_ends_in_a_hole_has_its_whole_size() {
+    for (map, data) in [(&b"5000,0"[..], &b""[..]), (b"0,2,5000,0", b"ab")] {
+        let place = Place::new();
+        let archive = Archive::new()
+            .pax(&[("GNU.sparse.map", map), ("GNU.sparse.size", b"5000"), ("GNU.sparse.name", b"hole")])
+            .entry(b'0', "x", "", data)
+            .file("after", "end");
+        place.layer(archive).unwrap();
+        let content = fs::read(place.root().join("hole")).unwrap();
+        assert_eq!((content.len(), &content[..data.len()]), (5000, data), "{}", map.escape_ascii());
+        assert_eq!(place.read("after"), "end");
+    }
+}
+
 #[test]
 fn broken_sparse_maps_are_refused() {
     let maps: [&[u8]; 6] =

@@ -221,7 +221,10 @@ impl<'a> Unpacker<'a> {
         let mut end = 0;
         for segment in reader.take_segments() {
             self.segment(file, segment, path, reader)?;
-            end = segment.offset + segment.length;
+            // GNU tar ends a hole at the end of a file with a run of no bytes, which makes the file no longer.
+            if segment.length > 0 {
+                end = segment.offset + segment.length;
+            }
         }
         // A file that ends in a hole.
         if end < size {
