@@ -19,6 +19,10 @@ pub(crate) fn place(
     owner: Option<(u32, u32)>,
     now: i64,
 ) -> Result<(), Error> {
+    // Patterns without a match make no directory either.
+    if matches.is_empty() && op.heredocs.is_empty() {
+        return Ok(());
+    }
     let placement = Placement { op, to, owner };
     placement.make_parents()?;
     if let Some(from) = from {
