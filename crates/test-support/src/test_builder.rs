@@ -12,7 +12,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use oci::{ImageConfig, Manifest};
 use tempfile::TempDir;
+
+use crate::image_check::check_layout;
 
 /// No test needs longer.
 const TIMEOUT: Duration = Duration::from_mins(5);
@@ -110,6 +113,33 @@ impl TestBuilder {
     pub fn run_with_stdin(&self, arguments: &[&str], stdin: &[u8]) -> Output {
         let child = self.command(arguments).spawn().expect("starting the binary");
         self.wait(child, stdin, arguments)
+    }
+
+    /// Builds `containerfile` as `localhost/app:1`, with these flags as well, and returns its checked image.
+    ///
+    /// Its root file system is then in [`Self::exported`], its image layout in `image` beside it.
+    pub fn build(&self, containerfile: &str, flags: &[&str]) -> (Manifest, ImageConfig) {
+        self.file("Containerfile", containerfile);
+        for old in ["out", "image"] {
+            fs::remove_dir_all(self.dir.path().join(old)).ok();
+        }
+        let mut arguments = vec!["build", "-t", "localhost/app:1"];
+        arguments.extend(["-o", "type=local,dest=../out", "-o", "type=oci,tar=false,dest=../image"]);
+        arguments.extend(flags);
+        arguments.push(".");
+        self.run(&arguments).success();
+        check_layout(&self.root());
+        check_layout(&self.dir.path().join("image")).pop().expect("one image")
+    }
+
+    /// The path of `path` in the root file system that [`Self::build`] made.
+    pub fn exported(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join("out").join(path)
+    }
+
+    /// The content of a file in the root file system that [`Self::build`] made.
+    pub fn read_exported(&self, path: impl AsRef<Path>) -> String {
+        self.read(self.exported(path))
     }
 
     /// The command, for tests that do something while it runs; its output goes to pipes.
