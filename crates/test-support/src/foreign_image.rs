@@ -15,7 +15,8 @@ pub fn write_image(dir: &Path, mut config: Value, layers: &[Vec<u8>]) {
     fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("writing oci-layout");
     let diff_ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer).to_string()).collect();
     config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
-    config["history"] = layers.iter().map(|_| json!({"created_by": "a test"})).collect();
+    config["history"] =
+        layers.iter().map(|_| json!({"created": "2020-01-02T03:04:05Z", "created_by": "a test"})).collect();
     let media_type = |kind: &str| format!("application/vnd.oci.image.{kind}");
     let manifest = json!({
         "schemaVersion": 2,
