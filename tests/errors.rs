@@ -56,7 +56,7 @@ fails! {
     empty_image_name: "ARG BASE\nFROM ${BASE}\n", ["build", "."];
     image_of_another_transport: "FROM oci-archive:x.tar\n", ["build", "."];
     image_that_may_not_be_pulled: "FROM localhost/none:1\n", ["build", "--pull=never", "."];
-    another_platform: "FROM --platform=linux/s390x scratch\n", ["build", "."];
+    platform_that_is_none: "FROM --platform=linux/not/a/platform scratch\n", ["build", "."];
     registry_out_of_reach: "FROM 127.0.0.1:1/none:1\n", ["build", "--retry", "0", "."];
     // COPY and ADD.
     missing_source: "FROM scratch\nCOPY b none /x/\n", ["build", "."];

@@ -1,5 +1,6 @@
 //! From the arguments of `builder build` to what the engine is asked to do.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,8 @@ fn options(
         containerfile: Arc::new(found.containerfile),
         context: context.map(Path::to_owned),
         ignore: found.ignore,
+        contexts: BTreeMap::new(),
+        from: None,
         build_args: build_args.0,
         target: args.target.clone(),
         labels: pairs("--label", &args.label)?,

@@ -2,6 +2,7 @@
 //!
 //! Layers stay where they are; [`crate::fetch`] gets them when a step needs them.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -28,6 +29,21 @@ pub(crate) struct Base {
     pub(crate) config: Arc<Raw<ImageConfig>>,
     /// Its layers, bottom first.
     pub(crate) layers: Vec<Layer>,
+}
+
+/// The images of a build.
+#[derive(Debug, Default)]
+pub(crate) struct Bases(BTreeMap<(String, String), Base>);
+
+impl Bases {
+    /// The image that `reference` means on `platform`, if it was resolved.
+    pub(crate) fn of(&self, reference: &Reference, platform: &Platform) -> Option<&Base> {
+        self.0.get(&(reference.to_string(), platform.to_string()))
+    }
+
+    pub(crate) fn insert(&mut self, platform: &Platform, base: Base) {
+        self.0.insert((base.reference.to_string(), platform.to_string()), base);
+    }
 }
 
 /// An image as the store has it.

@@ -121,6 +121,12 @@ pub enum Cause {
         /// The stages that there are.
         known: Vec<String>,
     },
+    /// Stages that need each other.
+    #[error("stage `{stage}` needs itself")]
+    Cycle {
+        /// One of them.
+        stage: String,
+    },
     /// A name that should be an image is none.
     #[error("{0}")]
     BadReference(oci::Error),

@@ -13,15 +13,18 @@ mod assemble;
 mod base;
 mod cache;
 mod configure;
+mod context;
 mod copy;
 mod error;
 mod event;
 mod export;
 mod fetch;
+mod input;
 mod options;
 mod pack;
 mod parallel;
 mod plan;
+mod resolve;
 mod run;
 mod scope;
 mod snapshot;
@@ -37,7 +40,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use containerfile::{Instruction, Source};
 use oci::{Descriptor, Digest, Platform, Reference};
 use sandbox::{Cancellation, Choice, IdMap};
 use store::{Store, WorkDir};
@@ -46,15 +48,15 @@ pub use base::Image;
 pub use error::{Cause, Error, IgnoreRule, Place};
 pub use event::{Event, Events, Pushed, StepId, Stream};
 pub use export::{Output, Target};
-pub use options::{BuildOptions, Network, PullPolicy, StorageDriver, Times, Volume};
+pub use options::{BuildOptions, NamedContext, Network, PullPolicy, StorageDriver, Times, Volume};
 
-use base::Base;
-use copy::Filter;
-use plan::{Origin, Plan, PlannedStage};
+use context::Contexts;
+use plan::Plan;
+use resolve::first_base;
 use snapshot::Driver;
 use snapshot::overlay::Overlay;
 use snapshot::vfs::Vfs;
-use solve::{Solver, Sourced};
+use solve::Solver;
 
 /// What a build needs of the machine.
 #[derive(Clone)]
@@ -152,32 +154,23 @@ impl Engine {
     ///
     /// After an error, steps that were done are remembered.
     pub fn build(&self, options: &BuildOptions) -> Result<Image, Error> {
-        let plan = Plan::new(options)?;
+        let mut plan = Plan::new(options)?;
         for diagnostic in &plan.warnings {
             let source = Arc::clone(&plan.source);
             self.shared.event(Event::Warning { source, diagnostic: diagnostic.clone() });
         }
-        let filter = options.ignore.as_ref().map(Filter::parse).transpose()?.unwrap_or_default();
-        let bases = self.shared.resolve_all(&plan, options)?;
-        let statements: Vec<_> =
-            plan.stages.iter().map(|stage| statements(stage, &plan, &bases)).collect::<Result<_, _>>()?;
-        let total = statements.iter().map(Vec::len).sum();
-        let base = first_base(&plan, &bases);
-        let mut solver = Solver {
-            shared: &self.shared,
-            options,
-            plan: &plan,
-            bases,
-            filter,
-            stages: BTreeMap::new(),
-            total,
-            begun: 0,
-        };
-        for (stage, statements) in plan.stages.iter().zip(&statements) {
-            solver.stage(stage, statements)?;
+        let contexts = Contexts::open(options)?;
+        let bases = self.shared.resolve_all(&mut plan, options)?;
+        let order = plan.order()?;
+        let total = plan.stages.values().map(|stage| stage.statements.len()).sum();
+        let base = first_base(&plan, &bases).cloned();
+        let stages = BTreeMap::new();
+        let mut solver =
+            Solver { shared: &self.shared, options, plan: &plan, bases, contexts, stages, total, begun: 0 };
+        for index in order {
+            solver.stage(&plan.stages[&index])?;
         }
-        let target = plan.stages.last().expect("invariant: a plan has its target");
-        let image = self.shared.assemble(&solver.stages[&target.index], base.as_ref(), options)?;
+        let image = self.shared.assemble(&solver.stages[&plan.target], base.as_ref(), options)?;
         self.shared.check_cancelled()?;
         Ok(image)
     }
@@ -225,25 +218,6 @@ impl Shared {
     fn host(&self) -> Result<&Sandboxed, Error> {
         self.sandboxed.as_ref().ok_or_else(|| Cause::NotEntered.into())
     }
-
-    /// Pins every image that a needed stage starts from or copies from.
-    fn resolve_all(&self, plan: &Plan, options: &BuildOptions) -> Result<BTreeMap<String, Base>, Error> {
-        let mut bases = BTreeMap::new();
-        for stage in &plan.stages {
-            let own = match &stage.base {
-                Origin::Image(reference) => Some((reference.clone(), stage.base_place.clone())),
-                _ => None,
-            };
-            for (reference, place) in own.into_iter().chain(stage.images.iter().cloned()) {
-                let name = reference.to_string();
-                if let std::collections::btree_map::Entry::Vacant(entry) = bases.entry(name) {
-                    let base = self.resolve(&reference, &options.platform, options.pull);
-                    entry.insert(base.map_err(|error| error.at(place))?);
-                }
-            }
-        }
-        Ok(bases)
-    }
 }
 
 impl Sandboxed {
@@ -257,62 +231,5 @@ impl Sandboxed {
             source,
         })?;
         Ok(dir)
-    }
-}
-
-/// The instructions of a stage, those first that its base has left for it (Dockerfile reference, "ONBUILD").
-fn statements(
-    stage: &PlannedStage,
-    plan: &Plan,
-    bases: &BTreeMap<String, Base>,
-) -> Result<Vec<Sourced>, Error> {
-    let mut statements = Vec::new();
-    for (text, name) in triggers(stage, plan, bases) {
-        let source = Arc::new(Source::new(format!("ONBUILD trigger of {name}"), text));
-        let statement = containerfile::parse_onbuild_trigger(&source)
-            .map_err(|diagnostics| Cause::Syntax { source_text: Arc::clone(&source), diagnostics })?;
-        if matches!(&statement.instruction, Instruction::Copy(copy) if copy.from.is_some()) {
-            let what = "`COPY --from` in an ONBUILD trigger".to_owned();
-            return Err(Error::from(Cause::Unsupported { what }).at(stage.base_place.clone()));
-        }
-        plan::check(&statement.instruction).map_err(|error| error.at(stage.base_place.clone()))?;
-        statements.push(Sourced { statement, source });
-    }
-    let own = stage.statements.iter();
-    statements.extend(
-        own.map(|statement| Sourced { statement: statement.clone(), source: Arc::clone(&plan.source) }),
-    );
-    Ok(statements)
-}
-
-fn triggers(stage: &PlannedStage, plan: &Plan, bases: &BTreeMap<String, Base>) -> Vec<(String, String)> {
-    match &stage.base {
-        Origin::Scratch => Vec::new(),
-        Origin::Image(reference) => {
-            let base = &bases[&reference.to_string()];
-            let triggers = base.config.value().config.on_build.iter();
-            triggers.map(|text| (text.clone(), reference.to_string())).collect()
-        }
-        Origin::Stage(index) => {
-            let parent = plan.stages.iter().find(|stage| stage.index == *index);
-            let statements = parent.map_or([].as_slice(), |parent| &parent.statements);
-            let onbuild = statements.iter().filter_map(|statement| match &statement.instruction {
-                Instruction::Onbuild(onbuild) => Some(onbuild.text.clone()),
-                _ => None,
-            });
-            onbuild.map(|text| (text, parent.map_or("", |parent| &parent.name).to_owned())).collect()
-        }
-    }
-}
-
-/// The image below all stages that the target is built on.
-fn first_base(plan: &Plan, bases: &BTreeMap<String, Base>) -> Option<Base> {
-    let mut stage = plan.stages.last()?;
-    loop {
-        match &stage.base {
-            Origin::Scratch => return None,
-            Origin::Image(reference) => return bases.get(&reference.to_string()).cloned(),
-            Origin::Stage(index) => stage = plan.stages.iter().find(|stage| stage.index == *index)?,
-        }
     }
 }

@@ -66,6 +66,17 @@ pub struct Volume {
     pub target: PathBuf,
 }
 
+/// What a name of `--build-context` stands for, before any stage or image of that name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedContext {
+    /// A directory with an ignore file of its own.
+    Directory(PathBuf),
+    /// An image (`docker-image://`).
+    Image(Reference),
+    /// A stage of the same Containerfile (`target:`).
+    Stage(String),
+}
+
 /// Everything that decides what image comes out.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
@@ -75,6 +86,10 @@ pub struct BuildOptions {
     pub context: Option<PathBuf>,
     /// The text of the ignore file with the name messages call it by.
     pub ignore: Option<Source>,
+    /// `--build-context`: more trees by name.
+    pub contexts: BTreeMap<String, NamedContext>,
+    /// `--from`: what the first stage starts from instead of what it says.
+    pub from: Option<String>,
     /// `--build-arg`: values by name.
     pub build_args: BTreeMap<String, String>,
     /// `--target`: name or number of the stage to build; the last one otherwise.

@@ -3,21 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use containerfile::{Source, Statement};
 use layer::{Ownership, Root};
 use oci::{ChainId, Digest, History};
 
 use crate::Shared;
-use crate::base::Base;
+use crate::base::Bases;
 use crate::cache::{Definition, Key, Record};
-use crate::copy::{CopyOp, CopySource, Filter, Match, content, place, select};
+use crate::context::Contexts;
+use crate::copy::{content, place};
 use crate::error::{Cause, Error};
 use crate::event::{Event, StepId};
+use crate::input::Group;
 use crate::options::{BuildOptions, Times};
 use crate::pack::Packing;
-use crate::plan::{Origin, Plan, PlannedStage};
+use crate::plan::{Origin, Plan, PlannedStage, Sourced};
 use crate::run::RunOp;
-use crate::snapshot::{Layer, Tree, View, chain};
+use crate::snapshot::{Tree, chain};
 use crate::stage::State;
 use crate::step::{Op, Texts, step};
 use crate::users;
@@ -30,21 +31,15 @@ pub(crate) struct Solver<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) options: &'a BuildOptions,
     pub(crate) plan: &'a Plan,
-    /// The images that stages start from and copy from, by name.
-    pub(crate) bases: BTreeMap<String, Base>,
-    /// What the ignore file hides.
-    pub(crate) filter: Filter,
+    /// The images that stages start from and copy from.
+    pub(crate) bases: Bases,
+    /// The directories that they copy from.
+    pub(crate) contexts: Contexts,
     /// The finished stages by their number.
     pub(crate) stages: BTreeMap<usize, State>,
     /// The number of steps, and of those begun.
     pub(crate) total: usize,
     pub(crate) begun: usize,
-}
-
-/// An instruction and the text that it stands in: the Containerfile, or the config of a base image.
-pub(crate) struct Sourced {
-    pub(crate) statement: Statement,
-    pub(crate) source: Arc<Source>,
 }
 
 /// A stage that is being built.
@@ -65,22 +60,31 @@ struct Pending {
 
 impl Solver<'_> {
     /// Builds one stage; those it needs must be built.
-    pub(crate) fn stage(&mut self, stage: &PlannedStage, statements: &[Sourced]) -> Result<(), Error> {
-        let start = match &stage.base {
-            Origin::Scratch => State::scratch(&self.options.platform),
-            Origin::Stage(index) => State::stage(&self.stages[index]),
-            Origin::Image(reference) => {
-                let base = &self.bases[&reference.to_string()];
-                State::image(base.config.value(), base.layers.clone())
-            }
-        };
-        let mut progress = Progress { stage, state: start, tree: None, packing: None };
-        let result = statements.iter().try_for_each(|sourced| self.statement(&mut progress, sourced));
+    pub(crate) fn stage(&mut self, stage: &PlannedStage) -> Result<(), Error> {
+        let mut progress = Progress { stage, state: self.start(stage)?, tree: None, packing: None };
+        let result = stage.statements.iter().try_for_each(|sourced| self.statement(&mut progress, sourced));
         // Also after a failure: the steps that were done need not be done again.
         let settled = self.settle(&mut progress).and_then(|()| close(&mut progress));
         result.and(settled)?;
         self.stages.insert(stage.index, progress.state);
         Ok(())
+    }
+
+    /// What the stage begins with.
+    fn start(&self, stage: &PlannedStage) -> Result<State, Error> {
+        Ok(match &stage.base {
+            Origin::Scratch => State::scratch(&stage.platform),
+            Origin::Stage(index) => State::stage(&self.stages[index]),
+            Origin::Image(reference) => {
+                let base = self.bases.of(reference, &stage.platform);
+                let base = base.expect("invariant: the images of a plan were resolved");
+                State::image(base.config.value(), base.layers.clone())
+            }
+            Origin::Context | Origin::Named(_) => {
+                let what = "a stage that starts from a build context".to_owned();
+                return Err(Error::from(Cause::Unsupported { what }).at(stage.base_place.clone()));
+            }
+        })
     }
 
     fn statement(&mut self, progress: &mut Progress<'_>, sourced: &Sourced) -> Result<(), Error> {
@@ -144,11 +148,11 @@ impl Solver<'_> {
         id: &StepId,
         texts: &Texts<'_>,
     ) -> Result<bool, Error> {
-        let input = match op {
-            Op::Copy(op) => Some(self.input(op, texts)?),
-            _ => None,
+        let groups = match op {
+            Op::Copy(op) => self.groups(op, texts)?,
+            _ => Vec::new(),
         };
-        let key = Key::new(&definition(op, &progress.state, input.as_ref())?, self.options);
+        let key = Key::new(&definition(op, &progress.state, &groups)?, self.options);
         if !self.options.no_cache && self.shared.may_be_cached(key)? {
             self.settle(progress)?;
             let parent = chain(&progress.state.layers).pop();
@@ -165,7 +169,7 @@ impl Solver<'_> {
                 Some(tree) => tree,
                 None => self.tree(progress)?,
             };
-            let done = tree.begin().and_then(|root| self.perform(op, input.as_ref(), root, progress, id));
+            let done = tree.begin().and_then(|root| self.perform(op, &groups, root, progress, id));
             // After a failure the tree is of no further use, and what it held before is in the store.
             done?;
             let changes = tree.finish()?;
@@ -188,7 +192,7 @@ impl Solver<'_> {
     fn perform(
         &self,
         op: &Op,
-        input: Option<&Input>,
+        groups: &[Group],
         root: &Root,
         progress: &Progress<'_>,
         id: &StepId,
@@ -204,61 +208,10 @@ impl Solver<'_> {
             }
             Op::Copy(op) => {
                 let owner = op.owner.as_deref().map(|text| users::owner(root, text)).transpose()?;
-                let (from, matches) = input.map_or((None, [].as_slice()), |i| (i.root.as_ref(), &i.matches));
-                place(op, from.map(Reading::root), matches, root, owner, self.options.now)
+                place(op, groups, root, owner, self.options.now)
             }
             Op::Run(op) => self.shared.run(op, root, id),
         }
-    }
-
-    /// What a COPY reads.
-    fn input(&self, op: &CopyOp, texts: &Texts<'_>) -> Result<Input, Error> {
-        if op.sources.is_empty() {
-            return Ok(Input { root: None, matches: Vec::new() });
-        }
-        let none = Filter::default();
-        let (root, filter, what) = match &op.from {
-            CopySource::Context => {
-                let Some(dir) = &self.options.context else {
-                    return Err(Cause::NoContext { instruction: op.instruction }.into());
-                };
-                let root = Root::open(dir).map_err(|source| Cause::Layer {
-                    action: format!("open the build context `{}`", dir.display()),
-                    source,
-                })?;
-                (Some(Reading::Context(root)), &self.filter, "the build context".to_owned())
-            }
-            CopySource::Scratch => (None, &none, "scratch, which is empty".to_owned()),
-            CopySource::Stage(index) => {
-                let stage = self.stages.get(index).ok_or_else(|| unplanned(op))?;
-                let view = self.view(&stage.layers)?;
-                let name =
-                    self.plan.stages.iter().find(|stage| stage.index == *index).map(|s| s.name.as_str());
-                (Some(view), &none, format!("stage `{}`", name.unwrap_or_default()))
-            }
-            CopySource::Image(reference) => {
-                let base = self.bases.get(&reference.to_string()).ok_or_else(|| unplanned(op))?;
-                (Some(self.view(&base.layers)?), &none, format!("the image `{reference}`"))
-            }
-        };
-        let mut matches = Vec::new();
-        for (source, span) in &op.sources {
-            let found = match &root {
-                Some(root) => select(root.root(), source, filter, op.instruction, &what),
-                None => {
-                    let (path, place) = (source.clone(), what.clone());
-                    Err(Cause::MissingSource { instruction: op.instruction, path, place, ignored_by: None }
-                        .into())
-                }
-            };
-            matches.extend(found.map_err(|error| error.at(texts.place(*span)))?);
-        }
-        Ok(Input { root, matches })
-    }
-
-    fn view(&self, layers: &[Layer]) -> Result<Reading, Error> {
-        self.shared.fetch(layers)?;
-        Ok(Reading::View(self.shared.host()?.driver.view(layers)?))
     }
 
     fn tree(&self, progress: &mut Progress<'_>) -> Result<Box<dyn Tree>, Error> {
@@ -296,20 +249,17 @@ impl Solver<'_> {
 }
 
 /// What a step does, in the form that its key is made of.
-fn definition<'a>(op: &'a Op, state: &'a State, input: Option<&Input>) -> Result<Definition<'a>, Error> {
+fn definition<'a>(op: &'a Op, state: &'a State, groups: &[Group]) -> Result<Definition<'a>, Error> {
     let user = &state.config.config.user;
     Ok(match op {
         Op::Workdir { path } => Definition::Workdir { path, user },
-        Op::Copy(op) => {
-            let (root, matches) = input.map_or((None, [].as_slice()), |i| (i.root.as_ref(), &i.matches));
-            Definition::Copy {
-                destination: &op.destination,
-                owner: op.owner.as_deref(),
-                mode: op.mode,
-                unpack: op.unpack,
-                content: content(root.map(Reading::root), matches, op)?,
-            }
-        }
+        Op::Copy(op) => Definition::Copy {
+            destination: &op.destination,
+            owner: op.owner.as_deref(),
+            mode: op.mode,
+            unpack: op.unpack,
+            content: content(groups, op)?,
+        },
         Op::Run(RunOp { argv, env, cwd, user, network, hosts, hostname, volumes, .. }) => {
             let hostname = hostname.as_deref();
             let volumes = volumes.iter().map(|volume| volume.target.to_string_lossy()).collect();
@@ -321,32 +271,4 @@ fn definition<'a>(op: &'a Op, state: &'a State, input: Option<&Input>) -> Result
 /// Gives up the tree: the next step, if it has to be done, begins with a new one.
 fn close(progress: &mut Progress<'_>) -> Result<(), Error> {
     progress.tree.take().map_or(Ok(()), |tree| tree.close(&progress.state.layers))
-}
-
-/// Which stages and images are needed is known before any image is, so its variables cannot choose one.
-fn unplanned(op: &CopyOp) -> Cause {
-    let what = "value of --from";
-    let why = "it depends on a variable of the base image; use an ARG or ENV of this file".to_owned();
-    Cause::InvalidArgument { what, text: op.instruction.to_owned(), why }
-}
-
-/// The files that a COPY reads.
-struct Input {
-    root: Option<Reading>,
-    matches: Vec<Match>,
-}
-
-/// A tree that is only read.
-enum Reading {
-    Context(Root),
-    View(Box<dyn View>),
-}
-
-impl Reading {
-    fn root(&self) -> &Root {
-        match self {
-            Self::Context(root) => root,
-            Self::View(view) => view.root(),
-        }
-    }
 }

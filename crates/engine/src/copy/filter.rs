@@ -23,6 +23,11 @@ pub(crate) struct Walk<'a> {
 }
 
 impl Filter {
+    /// The filter that hides nothing.
+    pub(crate) const fn all() -> Self {
+        Self { rules: None }
+    }
+
     /// The filter of an ignore file.
     pub(crate) fn parse(text: &Source) -> Result<Self, Error> {
         let rules = IgnoreFile::parse(text.name(), text.text()).map_err(|error| Cause::InvalidArgument {

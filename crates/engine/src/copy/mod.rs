@@ -10,8 +10,7 @@ mod selection;
 use std::path::PathBuf;
 
 use containerfile::Span;
-use layer::Root;
-use oci::{Digest, Digester, Reference};
+use oci::{Digest, Digester};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 pub(crate) use filter::Filter;
@@ -19,20 +18,9 @@ pub(crate) use placement::place;
 pub(crate) use selection::{Match, select};
 
 use crate::error::{Cause, Error};
+use crate::input::Group;
+use crate::plan::Origin;
 use selection::below_top;
-
-/// Where COPY takes its files from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CopySource {
-    /// The build context.
-    Context,
-    /// Nothing: `--from=scratch`.
-    Scratch,
-    /// An earlier stage.
-    Stage(usize),
-    /// An image.
-    Image(Reference),
-}
 
 /// What a COPY or ADD does.
 #[derive(Debug)]
@@ -40,7 +28,7 @@ pub(crate) struct CopyOp {
     /// `COPY` or `ADD`.
     pub(crate) instruction: &'static str,
     /// Where from.
-    pub(crate) from: CopySource,
+    pub(crate) from: Origin,
     /// Paths and patterns, with their places in the text.
     pub(crate) sources: Vec<(String, Span)>,
     /// Files that stand in the Containerfile: names and contents.
@@ -56,15 +44,16 @@ pub(crate) struct CopyOp {
 }
 
 /// The digest of everything that is copied, as the cache key needs it: what an image would keep of it but times.
-pub(crate) fn content(root: Option<&Root>, matches: &[Match], op: &CopyOp) -> Result<Digest, Error> {
+pub(crate) fn content(groups: &[Group], op: &CopyOp) -> Result<Digest, Error> {
     let mut digester = Digester::new();
     let mut field = |bytes: &[u8]| {
         digester.update(&(bytes.len() as u64).to_be_bytes());
         digester.update(bytes);
     };
-    if let Some(root) = root {
-        // Owners count where they are kept: those of the context never are.
-        let with_owner = op.owner.is_none() && op.from != CopySource::Context;
+    for Group { reading, matches, .. } in groups {
+        let Some(root) = reading.root() else { continue };
+        // Owners count where they are kept.
+        let with_owner = op.owner.is_none() && reading.keeps_owners();
         for found in matches {
             field(found.kind.name().as_bytes());
             field(found.name.as_encoded_bytes());

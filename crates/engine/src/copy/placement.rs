@@ -5,51 +5,28 @@ use std::path::{Path, PathBuf};
 
 use layer::{Attributes, Copier, CopyOptions, FileKind, Ownership, Root, Timestamp, UnpackOptions, Xattrs};
 
+use super::CopyOp;
 use super::selection::{Match, below_top};
-use super::{CopyOp, CopySource};
 use crate::error::{Cause, Error};
+use crate::input::Group;
 
-/// Carries out `op`: copies `matches` of `from` into `to`. `owner` is what `--chown` means in `to`; `now` is the time of
+/// Carries out `op`: copies the files of `groups` into `to`. `owner` is what `--chown` means in `to`; `now` is the time of
 /// files that have none of their own.
 pub(crate) fn place(
     op: &CopyOp,
-    from: Option<&Root>,
-    matches: &[Match],
+    groups: &[Group],
     to: &Root,
     owner: Option<(u32, u32)>,
     now: i64,
 ) -> Result<(), Error> {
     // Patterns without a match make no directory either.
-    if matches.is_empty() && op.heredocs.is_empty() {
+    if groups.iter().all(|group| group.matches.is_empty()) && op.heredocs.is_empty() {
         return Ok(());
     }
     let placement = Placement { op, to, owner };
     placement.make_parents()?;
-    if let Some(from) = from {
-        // Owners of the context are those of whoever checked it out.
-        let kept = if op.from == CopySource::Context { Some((0, 0)) } else { None };
-        let options = CopyOptions { owner: owner.or(kept), mode: op.mode };
-        let mut copier = Copier::new(from, to, options);
-        let mut directories = Vec::new();
-        for found in matches {
-            if op.unpack && placement.unpack(from, found)? {
-                continue;
-            }
-            let target = placement.target(found.kind, Path::new(&found.name))?;
-            for entry in &found.entries {
-                let copied = copier.copy(&below_top(&found.source, entry), &below_top(&target, entry));
-                copied.map_err(|error| placement.failed(error))?;
-            }
-            if found.kind == FileKind::Directory {
-                directories.push((&found.source, target));
-            }
-        }
-        copier.finish().map_err(|error| placement.failed(error))?;
-        for (source, target) in directories {
-            let metadata = from.lstat(source).map_err(|error| placement.failed(error))?;
-            let mtime = metadata.map_or_else(Timestamp::default, |metadata| metadata.mtime);
-            to.set_mtime(&target, mtime).map_err(|error| placement.failed(error))?;
-        }
+    for group in groups {
+        placement.copy(group)?;
     }
     placement.write_heredocs(now)
 }
@@ -61,6 +38,34 @@ struct Placement<'a> {
 }
 
 impl Placement<'_> {
+    fn copy(&self, group: &Group) -> Result<(), Error> {
+        let Some(from) = group.reading.root() else { return Ok(()) };
+        let kept = if group.reading.keeps_owners() { None } else { Some((0, 0)) };
+        let options = CopyOptions { owner: self.owner.or(kept), mode: self.op.mode };
+        let mut copier = Copier::new(from, self.to, options);
+        let mut directories = Vec::new();
+        for found in &group.matches {
+            if group.unpack && self.unpack(from, found)? {
+                continue;
+            }
+            let target = self.target(found.kind, Path::new(&found.name))?;
+            for entry in &found.entries {
+                let copied = copier.copy(&below_top(&found.source, entry), &below_top(&target, entry));
+                copied.map_err(|error| self.failed(error))?;
+            }
+            if found.kind == FileKind::Directory {
+                directories.push((&found.source, target));
+            }
+        }
+        copier.finish().map_err(|error| self.failed(error))?;
+        for (source, target) in directories {
+            let metadata = from.lstat(source).map_err(|error| self.failed(error))?;
+            let mtime = metadata.map_or_else(Timestamp::default, |metadata| metadata.mtime);
+            self.to.set_mtime(&target, mtime).map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
     /// What directories are like that are made on the way: `--chown` and `--chmod` are for them too.
     fn ownership(&self) -> Ownership {
         let (uid, gid) = self.owner.unwrap_or((0, 0));

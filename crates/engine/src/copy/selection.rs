@@ -8,7 +8,8 @@ use containerfile::glob::{self, Glob};
 use layer::{FileKind, Flow, Root, walk};
 
 use super::filter::Filter;
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, IgnoreRule};
+use crate::input::Reading;
 
 /// An entry that a source names, and everything below it that is copied.
 #[derive(Debug)]
@@ -28,16 +29,30 @@ pub(super) fn below_top(top: &Path, entry: &Path) -> PathBuf {
     if entry.as_os_str().is_empty() { top.to_owned() } else { top.join(entry) }
 }
 
-/// Finds what `source` names in `root`. `what` says in errors where that is.
+/// Finds what `source` names in `reading`.
 ///
 /// A path that does not exist, or that the filter hides, is an error; a pattern that matches nothing is none.
 pub(crate) fn select(
-    root: &Root,
+    reading: &Reading,
     source: &str,
-    filter: &Filter,
     instruction: &'static str,
-    what: &str,
 ) -> Result<Vec<Match>, Error> {
+    let missing = |ignored_by| {
+        let (path, place) = (source.to_owned(), reading.name.clone());
+        Err(Cause::MissingSource { instruction, path, place, ignored_by }.into())
+    };
+    match reading.root() {
+        Some(root) => select_in(root, reading.filter(), source)?.or_else(missing),
+        None => missing(None),
+    }
+}
+
+/// What `source` names; or the rule that hides what it names, if one does.
+fn select_in(
+    root: &Root,
+    filter: &Filter,
+    source: &str,
+) -> Result<Result<Vec<Match>, Option<IgnoreRule>>, Error> {
     let failed = |error| failed(source, error);
     let path = inside(source);
     let has_pattern = path.iter().any(|name| glob::has_meta(&name.to_string_lossy()));
@@ -48,13 +63,12 @@ pub(crate) fn select(
             Some(found) => matches.push(found),
             None if has_pattern => {}
             None => {
-                let ignored_by = root.lstat(&path).map_err(failed)?.and_then(|_| filter.hidden_by(&path));
-                let (path, place) = (source.to_owned(), what.to_owned());
-                return Err(Cause::MissingSource { instruction, path, place, ignored_by }.into());
+                let is_there = root.lstat(&path).map_err(failed)?.is_some();
+                return Ok(Err(is_there.then(|| filter.hidden_by(&path)).flatten()));
             }
         }
     }
-    Ok(matches)
+    Ok(Ok(matches))
 }
 
 fn failed(path: &str, source: layer::Error) -> Error {
@@ -156,8 +170,8 @@ mod tests {
     fn selected(source: &str, ignore: &str) -> Result<Vec<String>, String> {
         let (_dir, root) = context();
         let filter = Filter::parse(&Source::new(".dockerignore", ignore)).unwrap();
-        let matches =
-            select(&root, source, &filter, "COPY", "the build context").map_err(|e| e.to_string())?;
+        let matches = select_in(&root, &filter, source).unwrap();
+        let matches = matches.map_err(|rule| rule.map_or_else(String::new, |rule| rule.pattern))?;
         let paths = |found: &Match| {
             let join = |entry: &PathBuf| below_top(&found.source, entry).to_string_lossy().into_owned();
             found.entries.iter().map(join).collect::<Vec<_>>()
@@ -178,13 +192,13 @@ mod tests {
 
     #[test]
     fn a_link_out_of_the_context_finds_nothing() {
-        assert_eq!(selected("out", "").unwrap_err(), "COPY source `out` is not in the build context");
+        assert_eq!(selected("out", "").unwrap_err(), "");
     }
 
     #[test]
     fn the_ignore_file_hides() {
         assert_eq!(selected("*.txt", "b.txt").unwrap(), ["a.txt"]);
-        assert!(selected("b.txt", "b.txt").is_err());
+        assert_eq!(selected("b.txt", "b.*").unwrap_err(), "b.*");
         assert_eq!(selected("src", "src/deep\n**/main.rs").unwrap(), ["src/lib.rs"]);
         assert_eq!(selected("src", "src\n!src/deep/x.rs").unwrap(), ["src/deep", "src/deep/x.rs"]);
         assert!(selected("link", "src").is_err());

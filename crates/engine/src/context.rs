@@ -1,0 +1,82 @@
+//! Build contexts: directories of the user, each with the rules that hide a part of it.
+//!
+//! Knows nothing of instructions.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use containerfile::Source;
+use layer::Root;
+
+use crate::copy::Filter;
+use crate::error::{Cause, Error};
+use crate::options::{BuildOptions, NamedContext};
+
+/// In the order of precedence.
+const IGNORE_FILES: [&str; 2] = [".containerignore", ".dockerignore"];
+/// No honest ignore file is larger.
+const IGNORE_FILE_LIMIT: u64 = 16 << 20;
+
+/// A directory whose files can be copied and mounted.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The directory.
+    pub(crate) root: Root,
+    /// What of it can be seen.
+    pub(crate) filter: Filter,
+}
+
+/// The contexts of a build.
+#[derive(Debug, Default)]
+pub(crate) struct Contexts {
+    /// The last argument of the command line.
+    pub(crate) main: Option<Arc<Context>>,
+    /// Those of `--build-context` that are directories.
+    pub(crate) named: BTreeMap<String, Arc<Context>>,
+}
+
+impl Contexts {
+    /// Opens the contexts of `options`.
+    pub(crate) fn open(options: &BuildOptions) -> Result<Self, Error> {
+        let mut contexts = Self::default();
+        if let Some(dir) = &options.context {
+            let root = open(dir, "the build context")?;
+            let filter = options.ignore.as_ref().map(Filter::parse).transpose()?.unwrap_or_default();
+            contexts.main = Some(Arc::new(Context { root, filter }));
+        }
+        for (name, context) in &options.contexts {
+            if let NamedContext::Directory(dir) = context {
+                let root = open(dir, &format!("the build context `{name}`"))?;
+                let filter = own_filter(&root, name)?;
+                contexts.named.insert(name.clone(), Arc::new(Context { root, filter }));
+            }
+        }
+        Ok(contexts)
+    }
+}
+
+fn open(dir: &Path, what: &str) -> Result<Root, Error> {
+    Root::open(dir).map_err(|source| {
+        Cause::Layer { action: format!("open {what} at `{}`", dir.display()), source }.into()
+    })
+}
+
+/// The filter of the ignore file that lies in a context.
+fn own_filter(root: &Root, name: &str) -> Result<Filter, Error> {
+    for file in IGNORE_FILES {
+        let path = format!("{name}:{file}");
+        let content = root
+            .read_bounded(Path::new(file), IGNORE_FILE_LIMIT)
+            .map_err(|source| Cause::Layer { action: format!("read `{path}`"), source })?;
+        if let Some(content) = content {
+            let text = String::from_utf8(content).map_err(|_| Cause::InvalidArgument {
+                what: "ignore file",
+                text: path.clone(),
+                why: "it is not UTF-8".to_owned(),
+            })?;
+            return Filter::parse(&Source::new(path, text));
+        }
+    }
+    Ok(Filter::default())
+}

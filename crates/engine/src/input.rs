@@ -1,0 +1,119 @@
+//! What steps read: an [`Origin`] becomes a tree, a source of COPY becomes the files it names.
+
+use std::sync::Arc;
+
+use layer::Root;
+
+use crate::context::Context;
+use crate::copy::{CopyOp, Filter, Match, select};
+use crate::error::{Cause, Error};
+use crate::plan::Origin;
+use crate::snapshot::{Layer, View};
+use crate::solve::Solver;
+use crate::step::Texts;
+
+/// Hides nothing.
+static ALL: Filter = Filter::all();
+
+/// A tree that is only read.
+pub(crate) struct Reading {
+    tree: Tree,
+    /// What messages call it.
+    pub(crate) name: String,
+}
+
+enum Tree {
+    Empty,
+    Context(Arc<Context>),
+    View(Box<dyn View>),
+}
+
+impl Reading {
+    /// Its root; `None` if it is empty.
+    pub(crate) fn root(&self) -> Option<&Root> {
+        match &self.tree {
+            Tree::Empty => None,
+            Tree::Context(context) => Some(&context.root),
+            Tree::View(view) => Some(view.root()),
+        }
+    }
+
+    /// What of it can be seen.
+    pub(crate) fn filter(&self) -> &Filter {
+        match &self.tree {
+            Tree::Context(context) => &context.filter,
+            Tree::Empty | Tree::View(_) => &ALL,
+        }
+    }
+
+    /// Whether owners of its files mean anything: those of a context are of whoever checked it out.
+    pub(crate) fn keeps_owners(&self) -> bool {
+        !matches!(self.tree, Tree::Context(_))
+    }
+}
+
+/// Files from one tree that a COPY or ADD puts into place.
+pub(crate) struct Group {
+    /// Where they are.
+    pub(crate) reading: Reading,
+    /// Which they are.
+    pub(crate) matches: Vec<Match>,
+    /// Whether archives among them are unpacked.
+    pub(crate) unpack: bool,
+}
+
+impl Solver<'_> {
+    /// The tree that `origin` means. `instruction` is whoever asks.
+    pub(crate) fn reading(&self, origin: &Origin, instruction: &'static str) -> Result<Reading, Error> {
+        Ok(match origin {
+            Origin::Scratch => Reading { tree: Tree::Empty, name: "scratch, which is empty".to_owned() },
+            Origin::Context => {
+                let Some(context) = &self.contexts.main else {
+                    return Err(Cause::NoContext { instruction }.into());
+                };
+                Reading { tree: Tree::Context(Arc::clone(context)), name: "the build context".to_owned() }
+            }
+            Origin::Named(name) => {
+                let context = self.contexts.named.get(name).ok_or_else(|| unplanned(instruction))?;
+                let tree = Tree::Context(Arc::clone(context));
+                Reading { tree, name: format!("the build context `{name}`") }
+            }
+            Origin::Stage(index) => {
+                let state = self.stages.get(index).ok_or_else(|| unplanned(instruction))?;
+                let name = self.plan.stages.get(index).map_or("", |stage| &stage.name);
+                Reading { tree: self.view(&state.layers)?, name: format!("stage `{name}`") }
+            }
+            Origin::Image(reference) => {
+                let base = self.bases.of(reference, &self.options.platform);
+                let base = base.ok_or_else(|| unplanned(instruction))?;
+                Reading { tree: self.view(&base.layers)?, name: format!("the image `{reference}`") }
+            }
+        })
+    }
+
+    fn view(&self, layers: &[Layer]) -> Result<Tree, Error> {
+        self.shared.fetch(layers)?;
+        Ok(Tree::View(self.shared.host()?.driver.view(layers)?))
+    }
+
+    /// What a COPY or ADD reads.
+    pub(crate) fn groups(&self, op: &CopyOp, texts: &Texts<'_>) -> Result<Vec<Group>, Error> {
+        if op.sources.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reading = self.reading(&op.from, op.instruction)?;
+        let mut matches = Vec::new();
+        for (source, span) in &op.sources {
+            let found = select(&reading, source, op.instruction);
+            matches.extend(found.map_err(|error| error.at(texts.place(*span)))?);
+        }
+        Ok(vec![Group { reading, matches, unpack: op.unpack }])
+    }
+}
+
+/// Which stages and images are needed is known before any image is, so its variables cannot choose one.
+fn unplanned(instruction: &'static str) -> Error {
+    let what = "origin of files";
+    let why = "it depends on a variable of the base image; use an ARG or ENV of this file".to_owned();
+    Cause::InvalidArgument { what, text: instruction.to_owned(), why }.into()
+}

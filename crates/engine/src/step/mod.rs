@@ -1,0 +1,99 @@
+//! An instruction of a stage → what it does: a change of the config, or an operation on the root file system.
+
+mod copy;
+mod run;
+
+use std::sync::Arc;
+
+use containerfile::{Diagnostic, Escape, Instruction, Source, Span, Word};
+
+use crate::configure::configure;
+use crate::copy::CopyOp;
+use crate::error::{Cause, Error, Place};
+use crate::options::BuildOptions;
+use crate::plan::Names;
+use crate::run::RunOp;
+use crate::scope::{Globals, Scope};
+use crate::stage::{Expander, State};
+
+/// What an instruction does to the root file system.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// Makes the working directory.
+    Workdir {
+        /// An absolute path.
+        path: String,
+    },
+    /// Copies files into it.
+    Copy(CopyOp),
+    /// Runs a command in it.
+    Run(RunOp),
+}
+
+/// What an instruction does.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// The operation; without one, the instruction has changed the config and is done.
+    pub(crate) op: Option<Op>,
+    /// What history says; `None` for ONBUILD.
+    pub(crate) created_by: Option<String>,
+}
+
+/// The text that instructions come from, and the values around it.
+#[derive(Debug)]
+pub(crate) struct Texts<'a> {
+    pub(crate) source: &'a Arc<Source>,
+    pub(crate) globals: &'a Globals,
+    pub(crate) escape: Escape,
+    pub(crate) names: &'a Names,
+    /// The number of the stage.
+    pub(crate) stage: usize,
+}
+
+impl Texts<'_> {
+    pub(crate) fn expander<'b>(&'b self, scope: &'b Scope) -> Expander<'b> {
+        Expander { scope, escape: self.escape }
+    }
+
+    /// The place of `span` in this text.
+    pub(crate) fn place(&self, span: Span) -> Place {
+        Place { source: Arc::clone(self.source), span, label: None }
+    }
+
+    /// A failed expansion as the error it is.
+    pub(crate) fn error(&self, diagnostic: Diagnostic) -> Error {
+        Cause::Syntax { source_text: Arc::clone(self.source), diagnostics: vec![diagnostic] }.into()
+    }
+}
+
+/// Carries out what `instruction` does to the config, and tells what is left to do.
+pub(crate) fn step(
+    instruction: &Instruction,
+    state: &mut State,
+    texts: &Texts<'_>,
+    options: &BuildOptions,
+) -> Result<Step, Error> {
+    crate::plan::check(instruction)?;
+    let (op, created_by) = match instruction {
+        Instruction::Workdir(word) => workdir(word, state, texts)?,
+        Instruction::Copy(instruction) => copy::copy(instruction, state, texts)?,
+        Instruction::Add(instruction) => copy::add(instruction, state, texts)?,
+        Instruction::Run(run) => {
+            let (op, created_by) = run::run(run, state, texts, options);
+            (Some(Op::Run(op)), created_by)
+        }
+        other => return Ok(Step { op: None, created_by: configure(other, state, texts)? }),
+    };
+    Ok(Step { op, created_by: Some(created_by) })
+}
+
+fn workdir(word: &Word, state: &mut State, texts: &Texts<'_>) -> Result<(Option<Op>, String), Error> {
+    let text = texts.expander(&state.scope).word(word).map_err(|diagnostic| texts.error(diagnostic))?;
+    if text.is_empty() {
+        return Err(Cause::Empty { what: "the working directory" }.into());
+    }
+    let path = state.absolute(&text);
+    state.config.config.working_dir.clone_from(&path);
+    let created_by = format!("WORKDIR {path}");
+    Ok(((path != "/").then_some(Op::Workdir { path }), created_by))
+}
