@@ -130,6 +130,9 @@ pub enum Cause {
     /// A name that should be an image is none.
     #[error("{0}")]
     BadReference(oci::Error),
+    /// `--platform` of a FROM is none.
+    #[error("{0}")]
+    BadPlatform(oci::Error),
     /// A variable expanded to nothing where something is needed.
     #[error("{what} is empty after expansion")]
     Empty {

@@ -228,10 +228,7 @@ impl Planner<'_> {
         let wanted = &self.options.platform;
         let Some(word) = &stage.from.platform else { return Ok(wanted.clone()) };
         let text = self.expand(word)?;
-        text.parse().map_err(|source: oci::Error| {
-            let cause = Cause::InvalidArgument { what: "platform", text, why: source.to_string() };
-            Error::from(cause).at(self.place(word.span()))
-        })
+        text.parse().map_err(|source| Error::from(Cause::BadPlatform(source)).at(self.place(word.span())))
     }
 
     fn base(&self, stage: &Stage, index: usize) -> Result<Origin, Error> {
