@@ -11,6 +11,7 @@
 //! the text is `logical_line` (continuations) → `heredoc` → `flags`, `words`, `json` (lexing) → `instruction`
 //! (one parser each).
 
+mod chmod;
 mod diagnostic;
 mod directives;
 mod expand;
@@ -32,6 +33,7 @@ mod suggest;
 mod word;
 mod words;
 
+pub use chmod::{Chmod, InvalidChmod};
 pub use diagnostic::{Diagnostic, Severity};
 pub use directives::{CheckOptions, Directives, Escape, InvalidCheckOption, RuleSet};
 pub use expand::{Expanded, ExpandedWords};
