@@ -115,7 +115,7 @@ impl Change {
             // Set-id bits belong to no class that could be copied.
             Permissions::CopyOf { shift } => {
                 let scope = self.who & 0o777;
-                (((mode >> shift) & 0o7) * EXECUTE & scope, scope)
+                ((((mode >> shift) & 0o7) * EXECUTE) & scope, scope)
             }
         };
         match self.operator {
