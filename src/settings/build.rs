@@ -1,6 +1,6 @@
 //! From the arguments of `builder build` to what the engine is asked to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -88,6 +88,10 @@ fn options(
         network: network(&args.steps)?,
         hosts: args.steps.add_host.iter().map(|host| self::host(host)).collect::<Result<_, _>>()?,
         volumes: Vec::new(),
+        secrets: BTreeMap::new(),
+        ssh: BTreeMap::new(),
+        allow_secret_in_layer: false,
+        allow: BTreeSet::new(),
         tags,
         now: environment.now,
     })

@@ -27,6 +27,7 @@ mod plan;
 mod resolve;
 mod run;
 mod scope;
+mod secret;
 mod snapshot;
 mod solve;
 mod stage;
@@ -48,7 +49,10 @@ pub use base::Image;
 pub use error::{Cause, Error, IgnoreRule, Place};
 pub use event::{Event, Events, Pushed, StepId, Stream};
 pub use export::{Output, Target};
-pub use options::{BuildOptions, NamedContext, Network, PullPolicy, StorageDriver, Times, Volume};
+pub use options::{
+    BuildOptions, Entitlement, NamedContext, Network, PullPolicy, SshSource, StorageDriver, Times, Volume,
+};
+pub use secret::Secret;
 
 use context::Contexts;
 use plan::Plan;

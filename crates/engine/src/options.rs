@@ -1,12 +1,14 @@
 //! What a build is asked to do: plain data, already settled by the command line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use containerfile::Source;
 use layer::Compression;
 use oci::{Platform, Reference};
+
+use crate::secret::Secret;
 
 /// When a base image is looked up in its registry though the store has one of that name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,6 +79,24 @@ pub enum NamedContext {
     Stage(String),
 }
 
+/// Where a step's ssh mount gets its keys from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SshSource {
+    /// The socket of an agent that runs on the machine.
+    Agent(PathBuf),
+    /// Files with private keys.
+    Keys(Vec<PathBuf>),
+}
+
+/// What a Containerfile may do only if the user allows it, by BuildKit's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Entitlement {
+    /// `network.host`. Steps have the builder's network anyway, so this changes nothing.
+    NetworkHost,
+    /// `security.insecure`: `RUN --security=insecure`.
+    SecurityInsecure,
+}
+
 /// Everything that decides what image comes out.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
@@ -114,6 +134,14 @@ pub struct BuildOptions {
     pub hosts: Vec<(String, String)>,
     /// Directories that every RUN can read. What is in them is not part of any cache key.
     pub volumes: Vec<Volume>,
+    /// `--secret`: what secret mounts show, by id. Values reach no layer, log, history or cache key.
+    pub secrets: BTreeMap<String, Secret>,
+    /// `--ssh`: what ssh mounts give access to, by id.
+    pub ssh: BTreeMap<String, SshSource>,
+    /// `--allow-secret-in-layer`: new layers are not searched for the secrets.
+    pub allow_secret_in_layer: bool,
+    /// `--allow`: what the Containerfile may do beyond the usual.
+    pub allow: BTreeSet<Entitlement>,
     /// The names that the image is to get, for messages and exports.
     pub tags: Vec<Reference>,
     /// Seconds since 1970 at which the build began: the "created" of what it makes.
