@@ -10,9 +10,12 @@ use super::{BuildFlags, Cli, Command, GlobalArgs, RegistryArgs, switch};
 /// `builder build`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BuildArgs {
-    /// Directory that COPY and ADD read; `-` for none, with a Containerfile from standard input
+    /// What COPY and ADD read: a directory, a tar archive of any compression, `-` for one from standard input
     #[arg(default_value = ".")]
     pub context: PathBuf,
+    /// Directory inside the context to use instead of all of it
+    #[arg(long, value_name = "PATH")]
+    pub context_sub_path: Option<PathBuf>,
     /// The Containerfile, `-` for standard input [default: Containerfile, Dockerfile or dockerfile in the context]
     #[arg(short, long, value_name = "FILE")]
     pub file: Vec<PathBuf>,

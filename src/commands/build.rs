@@ -2,7 +2,7 @@
 
 use std::io;
 
-use engine::Image;
+use engine::{Files, Image};
 
 use crate::args::{BuildArgs, GlobalArgs};
 use crate::error::Error;
@@ -14,24 +14,34 @@ use crate::stdout;
 use super::with_progress;
 
 pub(super) fn run(args: &BuildArgs, global: &GlobalArgs, environment: &Environment) -> Result<(), Error> {
-    let settings = settings::build::settle(args, None, environment, &mut io::stdin().lock())?;
+    let settings = settings::build::settle(args, None, environment)?;
+    let files = settings.files.local(&mut io::stdin().lock())?;
     let image = with_progress(&args.progress, environment, |progress| {
         let session = Session::enter(global, settings.requested, environment, progress)?;
         let results = Results::prepare(&settings.results)?;
-        let image = build(&session, &settings)?;
+        let image = build(&session, &settings, files)?;
         results.write(&outcome(&image, &settings))?;
         Ok(image)
     })?;
     print_id(&image, &settings)
 }
 
-/// Builds, exports and, if it is asked for, pushes; the image gets its names when all of that has worked.
-pub(super) fn build(session: &Session, settings: &BuildSettings) -> Result<Image, Error> {
+/// Builds, exports and, if it is asked for, pushes; the image gets its names when all of that has worked. `files` are
+/// fetched if they are not there yet.
+pub(super) fn build(
+    session: &Session,
+    settings: &BuildSettings,
+    files: Option<Files>,
+) -> Result<Image, Error> {
     for note in &settings.notes {
         session.progress().note(note);
     }
     let engine = session.engine(settings.registry.clone())?;
-    let image = engine.build(&settings.options)?;
+    let files = match files {
+        Some(files) => files,
+        None => settings.files.fetch(&engine, &mut io::stdin().lock())?,
+    };
+    let image = engine.build(&files, &settings.options)?;
     for output in &settings.outputs {
         engine.export(&image.descriptor, output, &settings.options.tags)?;
     }

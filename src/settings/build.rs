@@ -1,25 +1,26 @@
 //! From the arguments of `builder build` to what the engine is asked to do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use engine::{BuildOptions, Network, Output, PullPolicy};
 use layer::Compression;
 use oci::{Platform, Reference};
 use sandbox::{Isolation, Requested};
 
+use super::context::FileSettings;
 use super::values::{BuildArguments, pairs};
-use super::{Environment, Error, containerfile, foreign, outputs, registry as registry_settings, times};
+use super::{Environment, Error, foreign, outputs, registry as registry_settings, times};
 use crate::args::{BuildArgs, ImageArgs, Pull, ResultArgs, StepArgs};
 use crate::results::{Content, ResultFile};
 
 /// A build and what becomes of it.
 #[derive(Debug)]
 pub(crate) struct BuildSettings {
-    /// What decides about the image.
+    /// What is built.
+    pub files: FileSettings,
+    /// How it is built.
     pub options: BuildOptions,
     /// What isolation is asked for.
     pub requested: Requested,
@@ -35,12 +36,11 @@ pub(crate) struct BuildSettings {
     pub notes: Vec<String>,
 }
 
-/// Settles a build. `config` is a credentials file that is asked before Docker's; `stdin` is read if an argument is `-`.
+/// Settles a build. `config` is a credentials file that is asked before Docker's.
 pub(crate) fn settle(
     args: &BuildArgs,
     config: Option<PathBuf>,
     environment: &Environment,
-    stdin: &mut dyn Read,
 ) -> Result<BuildSettings, Error> {
     let notes = foreign::refuse_or_note(&args.foreign.0)?;
     let tags = args.tag.iter().map(|name| tag(name)).collect::<Result<Vec<_>, _>>()?;
@@ -55,25 +55,16 @@ pub(crate) fn settle(
         push: args.results.push,
         results: results(&args.results),
         notes,
-        options: options(args, tags, environment, stdin)?,
+        files: FileSettings::settle(args)?,
+        options: options(args, tags, environment)?,
     })
 }
 
-fn options(
-    args: &BuildArgs,
-    tags: Vec<Reference>,
-    environment: &Environment,
-    stdin: &mut dyn Read,
-) -> Result<BuildOptions, Error> {
+fn options(args: &BuildArgs, tags: Vec<Reference>, environment: &Environment) -> Result<BuildOptions, Error> {
     let mut build_args = BuildArguments::read(&args.build_arg_file, &args.build_arg, environment)?;
     let times = times::settle(&args.image, &mut build_args, environment)?;
     let platform = platform(args.platform.as_deref())?;
-    let context = Some(args.context.as_path()).filter(|context| *context != Path::new("-"));
-    let found = containerfile::find(context, file(args)?, args.ignorefile.as_deref(), stdin)?;
     Ok(BuildOptions {
-        containerfile: Arc::new(found.containerfile),
-        context: context.map(Path::to_owned),
-        ignore: found.ignore,
         contexts: BTreeMap::new(),
         from: None,
         build_args: build_args.0,
@@ -110,14 +101,6 @@ fn annotations(texts: &[String]) -> Result<Vec<(String, String)>, Error> {
         }
     }
     Ok(annotations)
-}
-
-fn file(args: &BuildArgs) -> Result<Option<&Path>, Error> {
-    match args.file.as_slice() {
-        [] => Ok(None),
-        [file] => Ok(Some(file)),
-        _ => Err(Error::Unsupported { what: "more than one --file".to_owned() }),
-    }
 }
 
 /// A name of the image. Other transports of buildah's would write or push, so they are not taken for names.
@@ -235,6 +218,7 @@ fn results(args: &ResultArgs) -> Vec<ResultFile> {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
+    use std::path::Path;
 
     use super::*;
 
@@ -242,7 +226,9 @@ mod tests {
         std::fs::write(dir.join("Containerfile"), "FROM scratch").unwrap();
         let words = flags.iter().map(OsString::from).chain([dir.into()]);
         let (_, args) = BuildArgs::from_words(words.collect()).unwrap();
-        settle(&args, None, environment, &mut std::io::empty())
+        let settings = settle(&args, None, environment)?;
+        settings.files.local(&mut std::io::empty())?;
+        Ok(settings)
     }
 
     fn build(flags: &[&str]) -> Result<BuildSettings, Error> {

@@ -27,23 +27,36 @@ pub(crate) struct Found {
 
 /// The directory with the files that COPY reads.
 #[derive(Debug)]
-struct Context {
+pub(crate) struct Context {
     dir: PathBuf,
+    /// What messages say instead of `dir`; empty for one that the user never saw.
+    shown: PathBuf,
     root: layer::Root,
 }
 
 impl Context {
-    fn open(dir: &Path) -> Result<Self, Error> {
-        let bad = |what| Error::BadContext { path: dir.to_owned(), what };
-        match std::fs::metadata(dir) {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => return Err(bad("not a directory")),
-            Err(_) if is_url(dir) => return Err(bad("a URL, which is not supported yet")),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(bad("not there")),
-            Err(source) => return Err(Error::Io { operation: "read", path: dir.to_owned(), source }),
-        }
+    /// A directory that the user names.
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let root = layer::Root::open(dir).map_err(|source| Error::Context { source })?;
-        Ok(Self { dir: dir.to_owned(), root })
+        let shown = if dir == Path::new(".") { PathBuf::new() } else { dir.to_owned() };
+        Ok(Self { dir: dir.to_owned(), shown, root })
+    }
+
+    /// A directory that was made from what was fetched.
+    pub(crate) fn fetched(dir: &Path) -> Result<Self, Error> {
+        Ok(Self { shown: PathBuf::new(), ..Self::open(dir)? })
+    }
+
+    /// The directory `path` in it (`--context-sub-path`).
+    pub(crate) fn below(&self, path: &Path) -> Result<Self, Error> {
+        let inside = self.root.resolve(path).map_err(|source| Error::Context { source })?;
+        let root = self.root.sub_root(&inside).map_err(|source| Error::Context { source })?;
+        Ok(Self { dir: self.dir.join(&inside), shown: self.shown.join(&inside), root })
+    }
+
+    /// The directory itself.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The file's bytes, without leaving the context; `None` if it is not there.
@@ -53,7 +66,7 @@ impl Context {
 
     /// How messages call a file of the context: as the user would from where they stand.
     fn shown(&self, path: &Path) -> PathBuf {
-        if self.dir == Path::new(".") { path.to_owned() } else { self.dir.join(path) }
+        self.shown.join(path)
     }
 
     fn read_text(&self, path: &Path) -> Result<Option<Source>, Error> {
@@ -66,21 +79,20 @@ impl Context {
 ///
 /// `context` is `None` if there is none. `stdin` is read if `file` is `-`.
 pub(crate) fn find(
-    context: Option<&Path>,
+    context: Option<&Context>,
     file: Option<&Path>,
     ignorefile: Option<&Path>,
     stdin: &mut dyn Read,
 ) -> Result<Found, Error> {
-    let context = context.map(Context::open).transpose()?;
     let (containerfile, beside) = match file {
         Some(file) if file == Path::new("-") => (from_stdin(stdin)?, None),
-        Some(file) => named(file, context.as_ref())?,
-        None => match &context {
+        Some(file) => named(file, context)?,
+        None => match context {
             Some(context) => usual(context)?,
             None => (from_stdin(stdin)?, None),
         },
     };
-    let ignore = match (ignorefile, &context) {
+    let ignore = match (ignorefile, context) {
         (Some(file), _) => Some(text(file, read(file)?)?),
         (None, Some(context)) => ignore_file(context, beside.as_ref())?,
         (None, None) => None,
@@ -159,12 +171,7 @@ fn ignore_file(context: &Context, beside: Option<&Beside>) -> Result<Option<Sour
 }
 
 fn from_stdin(stdin: &mut dyn Read) -> Result<Source, Error> {
-    let name = Path::new("standard input");
-    let bytes = read_from(stdin, name)?;
-    // A tar holds zeros in its first header, and no compression begins with text.
-    if bytes.contains(&0) {
-        return Err(Error::Unsupported { what: "a build context from standard input".to_owned() });
-    }
+    let bytes = read_from(stdin, Path::new("standard input"))?;
     Ok(Source::from_bytes("standard input", &bytes))
 }
 
@@ -198,7 +205,8 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<Source, Error> {
     Ok(Source::new(path.to_string_lossy(), text))
 }
 
-fn is_url(path: &Path) -> bool {
+/// Whether `path` is somewhere else.
+pub(crate) fn is_url(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.contains("://") || path.starts_with("git@"))
 }
 
@@ -217,7 +225,8 @@ mod tests {
     }
 
     fn found(context: &Path, file: Option<&Path>) -> Result<(String, Option<String>), Error> {
-        let found = find(Some(context), file, None, &mut std::io::empty())?;
+        let context = Context::open(context)?;
+        let found = find(Some(&context), file, None, &mut std::io::empty())?;
         let ignore = found.ignore.map(|ignore| ignore.text().to_owned());
         Ok((found.containerfile.text().to_owned(), ignore))
     }
@@ -287,7 +296,8 @@ mod tests {
     fn standard_input_is_a_containerfile_with_or_without_a_context() {
         let dir = tree(&[(".dockerignore", "x"), ("-.dockerignore", "no")]);
         let mut stdin: &[u8] = b"FROM scratch";
-        let found = find(Some(dir.path()), Some(Path::new("-")), None, &mut stdin).unwrap();
+        let context = Context::open(dir.path()).unwrap();
+        let found = find(Some(&context), Some(Path::new("-")), None, &mut stdin).unwrap();
         assert_eq!(
             (found.containerfile.name(), found.containerfile.text()),
             ("standard input", "FROM scratch")
@@ -295,19 +305,21 @@ mod tests {
         assert_eq!(found.ignore.unwrap().text(), "x");
         let mut stdin: &[u8] = b"FROM scratch";
         assert!(find(None, None, None, &mut stdin).unwrap().ignore.is_none());
-        let mut tar: &[u8] = &[0; 1024];
-        let error = find(None, None, None, &mut tar).unwrap_err();
-        assert_eq!(error.to_string(), "a build context from standard input is not supported yet");
     }
 
     #[test]
-    fn a_context_that_is_no_directory_is_refused() {
-        let dir = tree(&[("file", "")]);
-        for (path, what) in [("file", "not a directory"), ("nothing", "not there")] {
-            let error = found(&dir.path().join(path), None).unwrap_err();
-            assert!(error.to_string().ends_with(what), "{error}");
+    fn a_sub_path_stays_inside_of_the_context() {
+        let dir = tree(&[("ctx/a/b/Containerfile", "FROM scratch"), ("out/Containerfile", "FROM out")]);
+        std::os::unix::fs::symlink("../../out", dir.path().join("ctx/a/link")).unwrap();
+        let context = Context::open(&dir.path().join("ctx")).unwrap();
+        let below = context.below(Path::new("a/b")).unwrap();
+        assert_eq!(below.dir(), dir.path().join("ctx/a/b"));
+        assert_eq!(
+            find(Some(&below), None, None, &mut std::io::empty()).unwrap().containerfile.text(),
+            "FROM scratch"
+        );
+        for path in ["../out", "a/link", "none"] {
+            assert!(context.below(Path::new(path)).is_err(), "{path}");
         }
-        let error = found(Path::new("https://example.com/a.git"), None).unwrap_err();
-        assert!(error.to_string().ends_with("a URL, which is not supported yet"), "{error}");
     }
 }

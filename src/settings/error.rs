@@ -32,9 +32,15 @@ pub(crate) enum Error {
     BadContext {
         /// The context.
         path: PathBuf,
-        /// `not there`, `not a directory`, `a URL, which is not supported yet`.
+        /// `not there`, `neither a directory nor a file`, `a URL, which is not supported yet`.
         what: &'static str,
     },
+    /// The context and the Containerfile are both to be read from standard input.
+    #[error("context and Containerfile cannot both come from standard input")]
+    StdinTwice,
+    /// The context is a Containerfile, and `--file` names another one.
+    #[error("the context is a Containerfile itself, and --file names another one")]
+    TwoContainerfiles,
     /// A file is larger than any honest one.
     #[error("`{}` is larger than {limit} bytes", .path.display())]
     TooLarge {
@@ -148,6 +154,12 @@ impl Error {
             Self::BadContext { what: "not there", .. } => {
                 Some("the last argument is the directory that COPY and ADD read".to_owned())
             }
+            Self::StdinTwice => {
+                Some("put the Containerfile into the archive and name it with -f PATH".to_owned())
+            }
+            Self::TwoContainerfiles => {
+                Some("leave -f out, or give a directory or an archive as the context".to_owned())
+            }
             Self::Credentials => Some(
                 "builder never asks for a password: write --creds=USER:PASSWORD, or use --authfile"
                     .to_owned(),
@@ -182,6 +194,7 @@ impl Error {
             | Self::Unsupported { .. }
             | Self::PushWithoutTag
             | Self::StdoutTwice
+            | Self::StdinTwice
             | Self::Unmatched { .. }
             | Self::Usage { .. } => 2,
             _ => 1,

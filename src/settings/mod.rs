@@ -5,6 +5,7 @@
 
 pub(crate) mod build;
 mod containerfile;
+mod context;
 mod duration;
 mod environment;
 mod error;

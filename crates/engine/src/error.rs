@@ -173,6 +173,12 @@ pub enum Cause {
         /// `directory` or `file`.
         target_kind: &'static str,
     },
+    /// A build context that is neither an archive nor a text.
+    #[error("the build context `{name}` is neither a tar archive nor a Containerfile")]
+    NoArchive {
+        /// Its name.
+        name: String,
+    },
     /// A local source is needed and there is no context.
     #[error("{instruction} needs a build context, and there is none")]
     NoContext {

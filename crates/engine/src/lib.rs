@@ -46,11 +46,13 @@ use sandbox::{Cancellation, Choice, IdMap};
 use store::{Store, WorkDir};
 
 pub use base::Image;
+pub use context::{Fetched, Location};
 pub use error::{Cause, Error, IgnoreRule, Place};
 pub use event::{Event, Events, Pushed, StepId, Stream};
 pub use export::{Output, Target};
 pub use options::{
-    BuildOptions, Entitlement, NamedContext, Network, PullPolicy, SshSource, StorageDriver, Times, Volume,
+    BuildOptions, Entitlement, Files, NamedContext, Network, PullPolicy, SshSource, StorageDriver, Times,
+    Volume,
 };
 pub use secret::Secret;
 
@@ -154,16 +156,16 @@ impl Engine {
         Self { shared: Arc::new(Shared::new(store, registry, events, cancel)) }
     }
 
-    /// Builds the image that `options` describe. It is complete in the store afterwards, and has no name yet.
+    /// Builds the image that `files` and `options` describe. It is complete in the store afterwards, and has no name yet.
     ///
     /// After an error, steps that were done are remembered.
-    pub fn build(&self, options: &BuildOptions) -> Result<Image, Error> {
-        let mut plan = Plan::new(options)?;
+    pub fn build(&self, files: &Files, options: &BuildOptions) -> Result<Image, Error> {
+        let mut plan = Plan::new(&files.containerfile, options)?;
         for diagnostic in &plan.warnings {
             let source = Arc::clone(&plan.source);
             self.shared.event(Event::Warning { source, diagnostic: diagnostic.clone() });
         }
-        let contexts = Contexts::open(options)?;
+        let contexts = Contexts::open(files, options)?;
         let bases = self.shared.resolve_all(&mut plan, options)?;
         let order = plan.order()?;
         let total = plan.stages.values().map(|stage| stage.statements.len()).sum();

@@ -97,15 +97,20 @@ pub enum Entitlement {
     SecurityInsecure,
 }
 
-/// Everything that decides what image comes out.
+/// What is built: files of the user's.
 #[derive(Debug, Clone)]
-pub struct BuildOptions {
+pub struct Files {
     /// The Containerfile.
     pub containerfile: Arc<Source>,
-    /// The directory that COPY and ADD read; `None` for a Containerfile from standard input without a context.
+    /// The directory that COPY and ADD read; `None` for a Containerfile without a context.
     pub context: Option<PathBuf>,
     /// The text of the ignore file with the name messages call it by.
     pub ignore: Option<Source>,
+}
+
+/// How it is built: with the files, everything that decides what image comes out.
+#[derive(Debug, Clone)]
+pub struct BuildOptions {
     /// `--build-context`: more trees by name.
     pub contexts: BTreeMap<String, NamedContext>,
     /// `--from`: what the first stage starts from instead of what it says.

@@ -4,7 +4,6 @@
 //! command line, which is read and settled as any other.
 
 use std::ffi::OsString;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use engine::Volume;
@@ -36,7 +35,6 @@ pub(crate) fn settle(
     args: &TektonArgs,
     global: &GlobalArgs,
     environment: &Environment,
-    stdin: &mut dyn Read,
 ) -> Result<TektonSettings, Error> {
     let task = Task { environment };
     let source = task.source()?;
@@ -49,7 +47,7 @@ pub(crate) fn settle(
     let (global, build_args) =
         BuildArgs::from_words(words).map_err(|error| Error::usage("BUILD_EXTRA_ARGS", &error))?;
     let push = task.push(image, config.clone(), environment)?;
-    let mut build = build::settle(&build_args, config, environment, stdin)?;
+    let mut build = build::settle(&build_args, config, environment)?;
     build.options.volumes.extend(task.entitlement()?);
     Ok(TektonSettings {
         build,

@@ -58,7 +58,13 @@ impl Step {
         let variables: Vec<_> =
             self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let args = TektonArgs { build_args: build_args.iter().map(|arg| (*arg).to_owned()).collect() };
-        settle(&args, &GlobalArgs::default(), &Environment::of(&variables), &mut std::io::empty())
+        settle(&args, &GlobalArgs::default(), &Environment::of(&variables))
+    }
+
+    fn containerfile(&self) -> String {
+        let settings = self.settle(&[""]).unwrap();
+        let files = settings.build.files.local(&mut std::io::empty()).unwrap().unwrap();
+        files.containerfile.text().to_owned()
     }
 
     fn refusal(&self) -> String {
@@ -68,8 +74,8 @@ impl Step {
 
 #[test]
 fn the_defaults_of_the_task_build_and_push_the_image() {
+    assert_eq!(Step::new().containerfile(), "FROM root");
     let settings = Step::new().settle(&[""]).unwrap();
-    assert_eq!(settings.build.options.containerfile.text(), "FROM root");
     assert_eq!(settings.image.to_string(), "q.io/me/app:1");
     assert!(settings.push.is_some() && !settings.build.push && settings.notes.is_empty());
     assert_eq!(settings.global.storage_driver, crate::args::StorageDriver::Auto);
@@ -84,17 +90,16 @@ fn the_root_of_the_workspace_comes_before_the_context() {
         .with("PARAMS_CONTEXT", "sub")
         .file("sub/Dockerfile", "FROM sub")
         .file("sub/Other", "FROM other");
-    let text = |step: &Step| step.settle(&[]).unwrap().build.options.containerfile.text().to_owned();
-    assert_eq!(text(&step), "FROM root");
+    assert_eq!(step.containerfile(), "FROM root");
     let step = step.with("PARAMS_DOCKERFILE", "/Other");
-    assert_eq!(text(&step), "FROM other");
+    assert_eq!(step.containerfile(), "FROM other");
     let step = step.without("PARAMS_DOCKERFILE").without("PARAMS_CONTEXT");
     let step = step.with("PARAMS_CONTAINERFILE_PATH", "Other").with("PARAMS_SUBDIRECTORY", "sub");
-    assert_eq!(text(&step), "FROM other");
+    assert_eq!(step.containerfile(), "FROM other");
     let step = step.without("PARAMS_CONTAINERFILE_PATH");
-    assert_eq!(text(&step), "FROM sub");
+    assert_eq!(step.containerfile(), "FROM sub");
     let full = step.workspace.path().join("sub/Other").to_str().unwrap().to_owned();
-    assert_eq!(text(&step.with("DOCKERFILE_FULL", &full)), "FROM other");
+    assert_eq!(step.with("DOCKERFILE_FULL", &full).containerfile(), "FROM other");
 }
 
 #[test]

@@ -82,10 +82,9 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Plans what `options` ask for.
-    pub(crate) fn new(options: &BuildOptions) -> Result<Self, Error> {
-        let source = Arc::clone(&options.containerfile);
-        let syntax =
-            |diagnostics| Cause::Syntax { source_text: Arc::clone(&options.containerfile), diagnostics };
+    pub(crate) fn new(source: &Arc<Source>, options: &BuildOptions) -> Result<Self, Error> {
+        let source = Arc::clone(source);
+        let syntax = |diagnostics| Cause::Syntax { source_text: Arc::clone(&source), diagnostics };
         let file = containerfile::parse(&source).map_err(syntax)?;
         let names = Names::new(&file.stages, &options.contexts);
         let target = target(&file, &names, options.target.as_deref())?;

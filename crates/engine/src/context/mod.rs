@@ -2,6 +2,10 @@
 //!
 //! Knows nothing of instructions.
 
+mod location;
+
+pub use location::{Fetched, Location};
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +15,7 @@ use layer::Root;
 
 use crate::copy::Filter;
 use crate::error::{Cause, Error};
-use crate::options::{BuildOptions, NamedContext};
+use crate::options::{BuildOptions, Files, NamedContext};
 
 /// In the order of precedence.
 const IGNORE_FILES: [&str; 2] = [".containerignore", ".dockerignore"];
@@ -37,12 +41,12 @@ pub(crate) struct Contexts {
 }
 
 impl Contexts {
-    /// Opens the contexts of `options`.
-    pub(crate) fn open(options: &BuildOptions) -> Result<Self, Error> {
+    /// Opens the contexts of a build.
+    pub(crate) fn open(files: &Files, options: &BuildOptions) -> Result<Self, Error> {
         let mut contexts = Self::default();
-        if let Some(dir) = &options.context {
+        if let Some(dir) = &files.context {
             let root = open(dir, "the build context")?;
-            let filter = options.ignore.as_ref().map(Filter::parse).transpose()?.unwrap_or_default();
+            let filter = files.ignore.as_ref().map(Filter::parse).transpose()?.unwrap_or_default();
             contexts.main = Some(Arc::new(Context { root, filter }));
         }
         for (name, context) in &options.contexts {

@@ -1,0 +1,110 @@
+//! Where a build context is, and getting it: a directory is used in place, everything else is fetched and unpacked into
+//! the work directory of the store.
+//!
+//! Nothing that is fetched is believed: archives are unpacked inside of a fresh directory, with the limits of `layer`.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use containerfile::Source;
+use layer::{Root, UnpackOptions};
+
+use crate::Engine;
+use crate::error::{Cause, Error};
+
+/// No honest Containerfile is larger.
+const TEXT_LIMIT: u64 = 16 << 20;
+
+/// Where a build context is.
+pub enum Location<'a> {
+    /// A directory.
+    Directory(PathBuf),
+    /// A file: an archive of any compression, or a Containerfile that needs no context.
+    File(PathBuf),
+    /// What a file would hold, to be read once, with the name that messages call it by.
+    Stream(&'a mut dyn Read, &'static str),
+}
+
+/// A context that can be read.
+#[derive(Debug)]
+pub enum Fetched {
+    /// A directory of the user's.
+    Own(PathBuf),
+    /// A directory that was made from what was fetched, and lives as long as the engine.
+    Unpacked(PathBuf),
+    /// A Containerfile without a context.
+    Containerfile(Source),
+}
+
+impl std::fmt::Debug for Location<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(path) => formatter.debug_tuple("Directory").field(path).finish(),
+            Self::File(path) => formatter.debug_tuple("File").field(path).finish(),
+            Self::Stream(_, name) => formatter.debug_tuple("Stream").field(name).finish(),
+        }
+    }
+}
+
+impl Engine {
+    /// Gets a build context.
+    pub fn fetch(&self, location: Location<'_>) -> Result<Fetched, Error> {
+        match location {
+            Location::Directory(path) => Ok(Fetched::Own(path)),
+            Location::File(path) => {
+                let file = File::open(&path).map_err(|source| Cause::Io {
+                    action: "open",
+                    path: path.clone(),
+                    source,
+                })?;
+                self.archive_or_text(file, &path.to_string_lossy())
+            }
+            Location::Stream(reader, name) => self.archive_or_text(self.spool(reader, name)?, name),
+        }
+    }
+
+    /// A file with the bytes of `reader`, which may have to be read more than once.
+    fn spool(&self, reader: &mut dyn Read, name: &str) -> Result<File, Error> {
+        let path = self.shared.host()?.new_dir("context")?.join("archive");
+        let failed = |action, source| Error::from(Cause::Io { action, path: name.into(), source });
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|source| failed("keep", source))?;
+        io::copy(reader, &mut file).map_err(|source| failed("read", source))?;
+        Ok(file)
+    }
+
+    fn archive_or_text(&self, mut file: File, name: &str) -> Result<Fetched, Error> {
+        let failed = |source| Cause::Layer { action: format!("unpack the build context `{name}`"), source };
+        if layer::probe_archive(&mut file).map_err(failed)?.is_some() {
+            let dir = self.shared.host()?.new_dir("context")?;
+            let root = Root::open(&dir).map_err(failed)?;
+            let (_, tar) = layer::decode(file).map_err(failed)?;
+            layer::unpack(tar, &root, Path::new(""), &own(&dir)?).map_err(failed)?;
+            return Ok(Fetched::Unpacked(dir));
+        }
+        let io = |source| Cause::Io { action: "read", path: name.into(), source };
+        file.rewind().map_err(io)?;
+        let mut bytes = Vec::new();
+        file.take(TEXT_LIMIT).read_to_end(&mut bytes).map_err(io)?;
+        if bytes.contains(&0) || bytes.len() as u64 == TEXT_LIMIT {
+            return Err(Cause::NoArchive { name: name.to_owned() }.into());
+        }
+        Ok(Fetched::Containerfile(Source::from_bytes(name, &bytes)))
+    }
+}
+
+/// Owners in the archive of a context mean nothing, and may not exist here: everything is ours.
+fn own(dir: &Path) -> Result<UnpackOptions, Error> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(dir).map_err(|source| Cause::Io {
+        action: "look at",
+        path: dir.to_owned(),
+        source,
+    })?;
+    Ok(UnpackOptions { owner: Some((metadata.uid(), metadata.gid())), ..UnpackOptions::default() })
+}

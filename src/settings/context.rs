@@ -1,0 +1,108 @@
+//! What is built: from the context argument and the names of files to the files themselves.
+//!
+//! A directory of the machine is read at once, so that a misspelt name fails before any work. What lies elsewhere is
+//! read when the engine has fetched it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::{Engine, Fetched, Files, Location};
+
+use super::Error;
+use super::containerfile::{self, Context};
+use crate::args::BuildArgs;
+use crate::error::Error as CommandError;
+
+/// Where the files of a build are.
+#[derive(Debug)]
+pub(crate) struct FileSettings {
+    context: Place,
+    sub_path: Option<PathBuf>,
+    file: Option<PathBuf>,
+    ignorefile: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Stdin,
+    Directory(PathBuf),
+    File(PathBuf),
+}
+
+impl FileSettings {
+    /// Settles where things are; reads nothing yet.
+    pub(super) fn settle(args: &BuildArgs) -> Result<Self, Error> {
+        let file = match args.file.as_slice() {
+            [] => None,
+            [file] => Some(file.clone()),
+            _ => return Err(Error::Unsupported { what: "more than one --file".to_owned() }),
+        };
+        let context = place(&args.context)?;
+        if matches!(context, Place::Stdin) && file.as_deref() == Some(Path::new("-")) {
+            return Err(Error::StdinTwice);
+        }
+        Ok(Self {
+            context,
+            sub_path: args.context_sub_path.clone(),
+            file,
+            ignorefile: args.ignorefile.clone(),
+        })
+    }
+
+    /// The files, if they are in a directory of this machine. `stdin` is read if the Containerfile is there.
+    pub(crate) fn local(&self, stdin: &mut dyn Read) -> Result<Option<Files>, Error> {
+        match &self.context {
+            Place::Directory(dir) => self.files(&Context::open(dir)?, stdin).map(Some),
+            Place::Stdin | Place::File(_) => Ok(None),
+        }
+    }
+
+    /// The files, wherever they are.
+    pub(crate) fn fetch(&self, engine: &Engine, stdin: &mut dyn Read) -> Result<Files, CommandError> {
+        let location = match &self.context {
+            Place::Directory(dir) => Location::Directory(dir.clone()),
+            Place::File(file) => Location::File(file.clone()),
+            Place::Stdin => Location::Stream(stdin, "standard input"),
+        };
+        Ok(match engine.fetch(location)? {
+            Fetched::Own(dir) => self.files(&Context::open(&dir)?, stdin)?,
+            Fetched::Unpacked(dir) => self.files(&Context::fetched(&dir)?, stdin)?,
+            Fetched::Containerfile(_) if self.file.is_some() => return Err(Error::TwoContainerfiles.into()),
+            Fetched::Containerfile(text) => {
+                Files { containerfile: Arc::new(text), context: None, ignore: None }
+            }
+        })
+    }
+
+    fn files(&self, context: &Context, stdin: &mut dyn Read) -> Result<Files, Error> {
+        let below = self.sub_path.as_ref().map(|path| context.below(path)).transpose()?;
+        let context = below.as_ref().unwrap_or(context);
+        let found =
+            containerfile::find(Some(context), self.file.as_deref(), self.ignorefile.as_deref(), stdin)?;
+        Ok(Files {
+            containerfile: Arc::new(found.containerfile),
+            context: Some(context.dir().to_owned()),
+            ignore: found.ignore,
+        })
+    }
+}
+
+/// What the context argument means; `dir://`, `tar://` and `tar://stdin` are kaniko's spellings.
+fn place(argument: &Path) -> Result<Place, Error> {
+    let text = argument.to_string_lossy();
+    if matches!(&*text, "-" | "tar://stdin") {
+        return Ok(Place::Stdin);
+    }
+    let path = ["dir://", "tar://"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
+    let path = path.map_or(argument, Path::new);
+    let bad = |what| Error::BadContext { path: path.to_owned(), what };
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(Place::Directory(path.to_owned())),
+        Ok(metadata) if metadata.is_file() => Ok(Place::File(path.to_owned())),
+        Ok(_) => Err(bad("neither a directory nor a file")),
+        Err(_) if containerfile::is_url(path) => Err(bad("a URL, which is not supported yet")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(bad("not there")),
+        Err(source) => Err(Error::Io { operation: "read", path: path.to_owned(), source }),
+    }
+}
