@@ -22,6 +22,9 @@ pub(crate) struct BuildArgs {
     /// Name of the image; may be given several times
     #[arg(short, long, value_name = "NAME")]
     pub tag: Vec<String>,
+    /// Tree that FROM and `--from` find under a name: `DIR`, `docker-image://IMAGE`, `target:STAGE`
+    #[arg(long, value_name = "NAME=TREE")]
+    pub build_context: Vec<String>,
     /// Value of an ARG; without `=VALUE` that of the environment variable
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub build_arg: Vec<String>,
@@ -65,6 +68,9 @@ pub(crate) struct BaseArgs {
     /// When registries are asked for base images [default: missing; without a value: always]
     #[arg(long, value_name = "POLICY", num_args = 0..=1, require_equals = true, default_missing_value = "always")]
     pub pull: Option<Pull>,
+    /// Image that the first stage starts from, whatever its FROM says
+    #[arg(long, value_name = "IMAGE")]
+    pub from: Option<String>,
     #[arg(long, hide = true, conflicts_with_all = ["pull", "pull_never"])]
     pub pull_always: bool,
     #[arg(long, hide = true, conflicts_with = "pull")]

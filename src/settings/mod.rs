@@ -10,6 +10,7 @@ mod duration;
 mod environment;
 mod error;
 mod foreign;
+mod named_contexts;
 mod outputs;
 mod registry;
 mod state;

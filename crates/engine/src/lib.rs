@@ -57,7 +57,7 @@ pub use options::{
 pub use secret::Secret;
 
 use context::Contexts;
-use plan::Plan;
+use plan::{Plan, PlannedStage};
 use resolve::first_base;
 use snapshot::Driver;
 use snapshot::overlay::Overlay;
@@ -168,7 +168,7 @@ impl Engine {
         let contexts = Contexts::open(files, options)?;
         let bases = self.shared.resolve_all(&mut plan, options)?;
         let order = plan.order()?;
-        let total = plan.stages.values().map(|stage| stage.statements.len()).sum();
+        let total = plan.stages.values().map(PlannedStage::steps).sum();
         let base = first_base(&plan, &bases).cloned();
         let stages = BTreeMap::new();
         let mut solver =

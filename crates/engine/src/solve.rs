@@ -10,7 +10,7 @@ use crate::Shared;
 use crate::base::Bases;
 use crate::cache::{Definition, Key, Record};
 use crate::context::Contexts;
-use crate::copy::{content, place};
+use crate::copy::{CopyOp, content, place};
 use crate::error::{Cause, Error};
 use crate::event::{Event, StepId};
 use crate::input::Group;
@@ -61,7 +61,10 @@ struct Pending {
 impl Solver<'_> {
     /// Builds one stage; those it needs must be built.
     pub(crate) fn stage(&mut self, stage: &PlannedStage) -> Result<(), Error> {
-        let mut progress = Progress { stage, state: self.start(stage)?, tree: None, packing: None };
+        let mut progress = Progress { stage, state: self.start(stage), tree: None, packing: None };
+        if let Origin::Named(name) = &stage.base {
+            self.fill(&mut progress, name)?;
+        }
         let result = stage.statements.iter().try_for_each(|sourced| self.statement(&mut progress, sourced));
         // Also after a failure: the steps that were done need not be done again.
         let settled = self.settle(&mut progress).and_then(|()| close(&mut progress));
@@ -71,40 +74,45 @@ impl Solver<'_> {
     }
 
     /// What the stage begins with.
-    fn start(&self, stage: &PlannedStage) -> Result<State, Error> {
-        Ok(match &stage.base {
-            Origin::Scratch => State::scratch(&stage.platform),
+    fn start(&self, stage: &PlannedStage) -> State {
+        match &stage.base {
+            Origin::Scratch | Origin::Context | Origin::Named(_) => State::scratch(&stage.platform),
             Origin::Stage(index) => State::stage(&self.stages[index]),
             Origin::Image(reference) => {
                 let base = self.bases.of(reference, &stage.platform);
                 let base = base.expect("invariant: the images of a plan were resolved");
                 State::image(base.config.value(), base.layers.clone())
             }
-            Origin::Context | Origin::Named(_) => {
-                let what = "a stage that starts from a build context".to_owned();
-                return Err(Error::from(Cause::Unsupported { what }).at(stage.base_place.clone()));
-            }
-        })
+        }
+    }
+
+    /// The first layer of a stage that starts from a directory: all that is in it.
+    fn fill(&mut self, progress: &mut Progress<'_>, name: &str) -> Result<(), Error> {
+        let stage = progress.stage;
+        let id = self.begin(stage, format!("FROM {name}"));
+        let place = &stage.base_place;
+        let texts = Texts::new(self.plan, &place.source, stage.index);
+        let op = Op::Copy(CopyOp::everything(stage.base.clone(), place.span));
+        let cached = self.operation(progress, &op, format!("FROM {name} # buildkit"), &id, &texts);
+        let cached = cached.map_err(|error| error.at(place.clone()))?;
+        self.shared.event(Event::StepFinished { step: id, cached });
+        Ok(())
+    }
+
+    /// Tells that the next step begins.
+    fn begin(&mut self, stage: &PlannedStage, text: String) -> StepId {
+        self.begun += 1;
+        let (stage, stage_name) = (stage.index, stage.name.clone());
+        let id = StepId { stage, stage_name, number: self.begun, total: self.total };
+        self.shared.event(Event::StepStarted { step: id.clone(), text });
+        id
     }
 
     fn statement(&mut self, progress: &mut Progress<'_>, sourced: &Sourced) -> Result<(), Error> {
         self.shared.check_cancelled()?;
-        self.begun += 1;
-        let id = StepId {
-            stage: progress.stage.index,
-            stage_name: progress.stage.name.clone(),
-            number: self.begun,
-            total: self.total,
-        };
         let Sourced { statement, source } = sourced;
-        self.shared.event(Event::StepStarted { step: id.clone(), text: statement.text.clone() });
-        let texts = Texts {
-            source,
-            globals: &self.plan.globals,
-            escape: self.plan.escape,
-            names: &self.plan.names,
-            stage: progress.stage.index,
-        };
+        let id = self.begin(progress.stage, statement.text.clone());
+        let texts = Texts::new(self.plan, source, progress.stage.index);
         let cached = step(&statement.instruction, &mut progress.state, &texts, self.options)
             .and_then(|step| {
                 let Some(created_by) = step.created_by else { return Ok(false) };
@@ -141,7 +149,7 @@ impl Solver<'_> {
 
     /// A step that changes the root file system.
     fn operation(
-        &mut self,
+        &self,
         progress: &mut Progress<'_>,
         op: &Op,
         created_by: String,

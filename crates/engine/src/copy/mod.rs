@@ -43,6 +43,22 @@ pub(crate) struct CopyOp {
     pub(crate) unpack: bool,
 }
 
+impl CopyOp {
+    /// Copies all of `from`, which FROM names at `span`.
+    pub(crate) fn everything(from: Origin, span: Span) -> Self {
+        Self {
+            instruction: "FROM",
+            from,
+            sources: vec![("/".to_owned(), span)],
+            heredocs: Vec::new(),
+            destination: "/".to_owned(),
+            owner: None,
+            mode: None,
+            unpack: false,
+        }
+    }
+}
+
 /// The digest of everything that is copied, as the cache key needs it: what an image would keep of it but times.
 pub(crate) fn content(groups: &[Group], op: &CopyOp) -> Result<Digest, Error> {
     let mut digester = Digester::new();

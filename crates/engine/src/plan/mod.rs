@@ -51,6 +51,11 @@ pub(crate) struct PlannedStage {
 }
 
 impl PlannedStage {
+    /// The number of its steps: the files of a directory that it starts from are one.
+    pub(crate) fn steps(&self) -> usize {
+        self.statements.len() + usize::from(matches!(self.base, Origin::Named(_)))
+    }
+
     fn needs(&self) -> BTreeSet<usize> {
         let origins = std::iter::once(&self.base).chain(self.sources.iter().map(|(origin, _)| origin));
         origins

@@ -89,15 +89,12 @@ impl Names {
         Ok(named.unwrap_or(Origin::Image(reference)))
     }
 
-    /// What `--build-context` says of `name`.
+    /// What `--build-context` says of `name`; the names there are in lower case.
     fn context(&self, name: &str, index: usize) -> Result<Option<Origin>, Error> {
-        let same_image =
+        let is_named = |known: &&String| **known == name.to_lowercase();
+        let is_image =
             |known: &&String| known.parse::<Reference>().is_ok_and(|known| known.to_string() == name);
-        let key = self
-            .contexts
-            .keys()
-            .find(|known| *known == name)
-            .or_else(|| self.contexts.keys().find(same_image));
+        let key = self.contexts.keys().find(is_named).or_else(|| self.contexts.keys().find(is_image));
         let Some(key) = key else { return Ok(None) };
         Ok(Some(match &self.contexts[key] {
             NamedContext::Directory(_) => Origin::Named(key.clone()),

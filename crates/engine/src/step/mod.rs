@@ -11,7 +11,7 @@ use crate::configure::configure;
 use crate::copy::CopyOp;
 use crate::error::{Cause, Error, Place};
 use crate::options::BuildOptions;
-use crate::plan::Names;
+use crate::plan::{Names, Plan};
 use crate::run::RunOp;
 use crate::scope::{Globals, Scope};
 use crate::stage::{Expander, State};
@@ -50,7 +50,12 @@ pub(crate) struct Texts<'a> {
     pub(crate) stage: usize,
 }
 
-impl Texts<'_> {
+impl<'a> Texts<'a> {
+    /// `source` in stage `stage` of `plan`.
+    pub(crate) fn new(plan: &'a Plan, source: &'a Arc<Source>, stage: usize) -> Self {
+        Self { source, globals: &plan.globals, escape: plan.escape, names: &plan.names, stage }
+    }
+
     pub(crate) fn expander<'b>(&'b self, scope: &'b Scope) -> Expander<'b> {
         Expander { scope, escape: self.escape }
     }
