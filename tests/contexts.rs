@@ -140,7 +140,7 @@ fn what_is_no_context_is_told_so() {
     builder.file("Containerfile", COPY_ALL).file("noise", [0_u8, 1, 2, 3].repeat(1000));
     for (arguments, code, message) in [
         (&["noise"] as &[&str], 1, "the build context `noise` is neither a tar archive nor a Containerfile"),
-        (&["-f", "-", "-"], 2, "context and Containerfile cannot both come from standard input"),
+        (&["-f", "-", "-"], 2, "only one of the context and the Containerfiles can come from standard input"),
         (
             &["-f", "x", "Containerfile"],
             1,

@@ -8,7 +8,7 @@ mod text;
 use std::error::Error as _;
 use std::io::Write as _;
 
-use containerfile::{Diagnostic, Severity, Source, Span};
+use containerfile::{Diagnostic, Excerpt, Severity, Source, Span};
 use engine::Cause;
 use serde::Serialize;
 
@@ -54,9 +54,8 @@ impl Serialize for Place<'_> {
             line: usize,
             column: usize,
         }
-        let position = self.source.position(self.span.start);
-        Position { file: self.source.name(), line: position.line, column: position.column }
-            .serialize(serializer)
+        let Excerpt { name: file, position, .. } = self.source.excerpt(self.span);
+        Position { file, line: position.line, column: position.column }.serialize(serializer)
     }
 }
 

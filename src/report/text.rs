@@ -43,9 +43,10 @@ fn message_and_place(report: &Report<'_>) -> String {
 }
 
 fn snippet<'a>(place: &Place<'a>) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let span = place.span.start..place.span.end;
+    let excerpt = place.source.excerpt(place.span);
+    let span = excerpt.span.start..excerpt.span.end;
     let annotation = AnnotationKind::Primary.span(span).label(place.label);
-    Snippet::source(place.source.text()).path(place.source.name()).annotation(annotation)
+    Snippet::source(excerpt.text).path(excerpt.name).annotation(annotation)
 }
 
 /// Text of other people's files and servers, without what could drive the user's terminal.

@@ -279,7 +279,6 @@ mod tests {
             (&["--format=docker"], "--format=docker is not supported yet"),
             (&["--platform=linux/amd64,linux/arm64"], "more than one --platform is not supported yet"),
             (&["-f", "https://q.io/File"], "a URL as the Containerfile is not supported yet"),
-            (&["-f", "a", "-f", "b"], "more than one --file is not supported yet"),
             (&["--annotation=index:a=b"], "an annotation of the index is not supported yet"),
             (&["--push"], "--push needs a name to push to"),
             (

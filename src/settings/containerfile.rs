@@ -75,49 +75,63 @@ impl Context {
     }
 }
 
-/// The Containerfile `file`, or the one of `context`, with its ignore file, or the one named by `ignorefile`.
+/// The Containerfile that `files` are one after the other, or the one of `context`, with its ignore file, or the one
+/// named by `ignorefile`.
 ///
-/// `context` is `None` if there is none. `stdin` is read if `file` is `-`.
+/// `context` is `None` if there is none. `stdin` is read for a file `-`.
 pub(crate) fn find(
     context: Option<&Context>,
-    file: Option<&Path>,
+    files: &[PathBuf],
     ignorefile: Option<&Path>,
     stdin: &mut dyn Read,
 ) -> Result<Found, Error> {
-    let (containerfile, beside) = match file {
-        Some(file) if file == Path::new("-") => (from_stdin(stdin)?, None),
-        Some(file) => named(file, context)?,
-        None => match context {
-            Some(context) => usual(context)?,
-            None => (from_stdin(stdin)?, None),
-        },
-    };
+    let (sources, beside): (Vec<_>, Vec<_>) = containerfiles(context, files, stdin)?.into_iter().unzip();
     let ignore = match (ignorefile, context) {
         (Some(file), _) => Some(text(file, read(file)?)?),
-        (None, Some(context)) => ignore_file(context, beside.as_ref())?,
+        (None, Some(context)) => ignore_file(context, &beside)?,
         (None, None) => None,
     };
-    Ok(Found { containerfile, ignore })
+    Ok(Found { containerfile: Source::join(sources), ignore })
+}
+
+/// The Containerfiles, and where each stands.
+fn containerfiles(
+    context: Option<&Context>,
+    files: &[PathBuf],
+    stdin: &mut dyn Read,
+) -> Result<Vec<(Source, Beside)>, Error> {
+    match (files, context) {
+        ([], Some(context)) => Ok(vec![usual(context)?]),
+        ([], None) => Ok(vec![(from_stdin(stdin)?, Beside::Nothing)]),
+        (files, context) => files
+            .iter()
+            .map(|file| match file {
+                file if is_stdin(file) => Ok((from_stdin(stdin)?, Beside::Nothing)),
+                file => named(file, context),
+            })
+            .collect(),
+    }
 }
 
 /// Where ignore files of a Containerfile are looked for: next to it.
 enum Beside {
+    Nothing,
     File(PathBuf),
     InContext(PathBuf),
 }
 
-fn usual(context: &Context) -> Result<(Source, Option<Beside>), Error> {
+fn usual(context: &Context) -> Result<(Source, Beside), Error> {
     for name in NAMES.map(Path::new) {
         if let Some(bytes) = context.read(name)? {
             let source = Source::from_bytes(context.shown(name).to_string_lossy(), &bytes);
-            return Ok((source, Some(Beside::InContext(name.to_owned()))));
+            return Ok((source, Beside::InContext(name.to_owned())));
         }
     }
     Err(Error::NoContainerfile { tried: NAMES.iter().map(|name| context.shown(name.as_ref())).collect() })
 }
 
 /// A file that the user names: from where they stand, or, as with buildah, inside the context.
-fn named(file: &Path, context: Option<&Context>) -> Result<(Source, Option<Beside>), Error> {
+fn named(file: &Path, context: Option<&Context>) -> Result<(Source, Beside), Error> {
     if is_url(file) {
         return Err(Error::Unsupported { what: "a URL as the Containerfile".to_owned() });
     }
@@ -125,9 +139,7 @@ fn named(file: &Path, context: Option<&Context>) -> Result<(Source, Option<Besid
         return Err(Error::Unsupported { what: format!("the C preprocessor for `{}`", file.display()) });
     }
     match read(file) {
-        Ok(bytes) => {
-            Ok((Source::from_bytes(file.to_string_lossy(), &bytes), Some(Beside::File(file.to_owned()))))
-        }
+        Ok(bytes) => Ok((Source::from_bytes(file.to_string_lossy(), &bytes), Beside::File(file.to_owned()))),
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             let inside = context.filter(|_| file.is_relative()).map(|context| (context, context.read(file)));
             match inside {
@@ -135,7 +147,7 @@ fn named(file: &Path, context: Option<&Context>) -> Result<(Source, Option<Besid
                     let tried = || vec![file.to_owned(), context.shown(file)];
                     let bytes = bytes?.ok_or_else(|| Error::NoContainerfile { tried: tried() })?;
                     let source = Source::from_bytes(context.shown(file).to_string_lossy(), &bytes);
-                    Ok((source, Some(Beside::InContext(file.to_owned()))))
+                    Ok((source, Beside::InContext(file.to_owned())))
                 }
                 None => Err(Error::NoContainerfile { tried: vec![file.to_owned()] }),
             }
@@ -144,19 +156,20 @@ fn named(file: &Path, context: Option<&Context>) -> Result<(Source, Option<Besid
     }
 }
 
-/// The Containerfile's own ignore file, else that of the context; each in our spelling first, then in Docker's.
-fn ignore_file(context: &Context, beside: Option<&Beside>) -> Result<Option<Source>, Error> {
+/// The own ignore file of the first Containerfile that has one, else that of the context; each in our spelling first,
+/// then in Docker's.
+fn ignore_file(context: &Context, beside: &[Beside]) -> Result<Option<Source>, Error> {
     const SUFFIXES: [&str; 2] = [".containerignore", ".dockerignore"];
     let with = |path: &Path, suffix: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     };
-    for suffix in SUFFIXES {
+    for (beside, suffix) in beside.iter().flat_map(|beside| SUFFIXES.map(|suffix| (beside, suffix))) {
         let own = match beside {
-            None => None,
-            Some(Beside::InContext(path)) => context.read_text(&with(path, suffix))?,
-            Some(Beside::File(path)) => optional(&with(path, suffix))?,
+            Beside::Nothing => None,
+            Beside::InContext(path) => context.read_text(&with(path, suffix))?,
+            Beside::File(path) => optional(&with(path, suffix))?,
         };
         if own.is_some() {
             return Ok(own);
@@ -206,6 +219,11 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<Source, Error> {
 }
 
 /// Whether `path` is somewhere else.
+/// Whether a name on the command line stands for standard input.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 pub(crate) fn is_url(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.contains("://") || path.starts_with("git@"))
 }
@@ -226,7 +244,8 @@ mod tests {
 
     fn found(context: &Path, file: Option<&Path>) -> Result<(String, Option<String>), Error> {
         let context = Context::open(context)?;
-        let found = find(Some(&context), file, None, &mut std::io::empty())?;
+        let files = file.map(Path::to_owned);
+        let found = find(Some(&context), files.as_slice(), None, &mut std::io::empty())?;
         let ignore = found.ignore.map(|ignore| ignore.text().to_owned());
         Ok((found.containerfile.text().to_owned(), ignore))
     }
@@ -297,14 +316,25 @@ mod tests {
         let dir = tree(&[(".dockerignore", "x"), ("-.dockerignore", "no")]);
         let mut stdin: &[u8] = b"FROM scratch";
         let context = Context::open(dir.path()).unwrap();
-        let found = find(Some(&context), Some(Path::new("-")), None, &mut stdin).unwrap();
+        let found = find(Some(&context), &["-".into()], None, &mut stdin).unwrap();
         assert_eq!(
             (found.containerfile.name(), found.containerfile.text()),
             ("standard input", "FROM scratch")
         );
         assert_eq!(found.ignore.unwrap().text(), "x");
         let mut stdin: &[u8] = b"FROM scratch";
-        assert!(find(None, None, None, &mut stdin).unwrap().ignore.is_none());
+        assert!(find(None, &[], None, &mut stdin).unwrap().ignore.is_none());
+    }
+
+    #[test]
+    fn several_files_are_one_containerfile_with_the_first_ignore_file() {
+        let dir = tree(&[("a", "FROM a"), ("b", "RUN b"), ("b.dockerignore", "x"), (".dockerignore", "y")]);
+        let files = ["-", "a", "b"].map(PathBuf::from);
+        let mut stdin: &[u8] = b"ARG c\n";
+        let found = find(Some(&Context::open(dir.path()).unwrap()), &files, None, &mut stdin).unwrap();
+        let stages = ::containerfile::parse(&found.containerfile).unwrap().stages;
+        assert_eq!((stages.len(), stages[0].instructions.len()), (1, 1));
+        assert_eq!(found.ignore.unwrap().text(), "x");
     }
 
     #[test]
@@ -315,7 +345,7 @@ mod tests {
         let below = context.below(Path::new("a/b")).unwrap();
         assert_eq!(below.dir(), dir.path().join("ctx/a/b"));
         assert_eq!(
-            find(Some(&below), None, None, &mut std::io::empty()).unwrap().containerfile.text(),
+            find(Some(&below), &[], None, &mut std::io::empty()).unwrap().containerfile.text(),
             "FROM scratch"
         );
         for path in ["../out", "a/link", "none"] {

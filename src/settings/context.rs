@@ -19,7 +19,7 @@ use crate::error::Error as CommandError;
 pub(crate) struct FileSettings {
     context: Place,
     sub_path: Option<PathBuf>,
-    file: Option<PathBuf>,
+    containerfiles: Vec<PathBuf>,
     ignorefile: Option<PathBuf>,
 }
 
@@ -33,19 +33,15 @@ enum Place {
 impl FileSettings {
     /// Settles where things are; reads nothing yet.
     pub(super) fn settle(args: &BuildArgs) -> Result<Self, Error> {
-        let file = match args.file.as_slice() {
-            [] => None,
-            [file] => Some(file.clone()),
-            _ => return Err(Error::Unsupported { what: "more than one --file".to_owned() }),
-        };
         let context = place(&args.context)?;
-        if matches!(context, Place::Stdin) && file.as_deref() == Some(Path::new("-")) {
+        let from_stdin = args.file.iter().filter(|file| containerfile::is_stdin(file)).count();
+        if from_stdin + usize::from(matches!(context, Place::Stdin)) > 1 {
             return Err(Error::StdinTwice);
         }
         Ok(Self {
             context,
             sub_path: args.context_sub_path.clone(),
-            file,
+            containerfiles: args.file.clone(),
             ignorefile: args.ignorefile.clone(),
         })
     }
@@ -68,7 +64,9 @@ impl FileSettings {
         Ok(match engine.fetch(location)? {
             Fetched::Own(dir) => self.files(&Context::open(&dir)?, stdin)?,
             Fetched::Unpacked(dir) => self.files(&Context::fetched(&dir)?, stdin)?,
-            Fetched::Containerfile(_) if self.file.is_some() => return Err(Error::TwoContainerfiles.into()),
+            Fetched::Containerfile(_) if !self.containerfiles.is_empty() => {
+                return Err(Error::TwoContainerfiles.into());
+            }
             Fetched::Containerfile(text) => {
                 Files { containerfile: Arc::new(text), context: None, ignore: None }
             }
@@ -79,7 +77,7 @@ impl FileSettings {
         let below = self.sub_path.as_ref().map(|path| context.below(path)).transpose()?;
         let context = below.as_ref().unwrap_or(context);
         let found =
-            containerfile::find(Some(context), self.file.as_deref(), self.ignorefile.as_deref(), stdin)?;
+            containerfile::find(Some(context), &self.containerfiles, self.ignorefile.as_deref(), stdin)?;
         Ok(Files {
             containerfile: Arc::new(found.containerfile),
             context: Some(context.dir().to_owned()),

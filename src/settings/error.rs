@@ -35,8 +35,8 @@ pub(crate) enum Error {
         /// `not there`, `neither a directory nor a file`, `a URL, which is not supported yet`.
         what: &'static str,
     },
-    /// The context and the Containerfile are both to be read from standard input.
-    #[error("context and Containerfile cannot both come from standard input")]
+    /// Two of the context and the Containerfiles are to be read from standard input.
+    #[error("only one of the context and the Containerfiles can come from standard input")]
     StdinTwice,
     /// The context is a Containerfile, and `--file` names another one.
     #[error("the context is a Containerfile itself, and --file names another one")]

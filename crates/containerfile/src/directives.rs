@@ -4,6 +4,7 @@
 //! everything after it is an ordinary comment.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::{Diagnostic, Source, Span, Spanned};
 
@@ -73,6 +74,16 @@ impl RuleSet {
         }
     }
 
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Named(mut names), Self::Named(others)) => {
+                names.extend(others);
+                Self::Named(names)
+            }
+            _ => Self::All,
+        }
+    }
+
     fn parse(value: &str) -> Self {
         if value.trim() == "all" {
             return Self::All;
@@ -114,6 +125,14 @@ impl CheckOptions {
         }
         Ok(options)
     }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            skip: self.skip.and(other.skip),
+            experimental: self.experimental.and(other.experimental),
+            error: self.error || other.error,
+        }
+    }
 }
 
 /// Go's `strconv.ParseBool`, which every boolean of the language goes through.
@@ -125,12 +144,26 @@ pub(crate) fn parse_bool(value: &str) -> Option<bool> {
     }
 }
 
-/// Reads the directive block; gives the directives and the offset of the first line after them.
-pub(crate) fn parse(source: &Source) -> Result<(Directives, usize), Diagnostic> {
+/// Reads the directives of each joined file; gives them together, and where the rest of each file is.
+pub(crate) fn parse(source: &Source) -> Result<(Directives, Vec<Range<usize>>), Diagnostic> {
+    let mut all: Option<Directives> = None;
+    let mut rests = Vec::new();
+    for part in source.parts() {
+        let (directives, rest) = parse_block(&source.text()[..part.end], part.start)?;
+        rests.push(rest..part.end);
+        all = Some(match all {
+            None => directives,
+            Some(all) => all.and(directives, Span::new(part.start, rest))?,
+        });
+    }
+    Ok((all.unwrap_or_default(), rests))
+}
+
+/// Reads the directive block at `offset`; gives the directives and the offset of the first line after them.
+fn parse_block(text: &str, mut offset: usize) -> Result<(Directives, usize), Diagnostic> {
     let mut directives = Directives::default();
     let mut seen = BTreeSet::new();
-    let mut offset = 0;
-    for line in source.text().split_inclusive('\n') {
+    for line in text[offset..].split_inclusive('\n') {
         let Some((key, value)) = directive(line, offset) else { break };
         if !seen.insert(key.value) {
             let message = format!("only one `{}` parser directive can be used", key.value);
@@ -143,6 +176,20 @@ pub(crate) fn parse(source: &Source) -> Result<(Directives, usize), Diagnostic> 
 }
 
 impl Directives {
+    /// What holds for two files that are one Containerfile; `block` are the directives of the other one.
+    fn and(self, other: Self, block: Span) -> Result<Self, Diagnostic> {
+        if self.escape != other.escape {
+            let message = "this file and the one before it have different escape characters";
+            let hint = format!("use `{}` here as well", self.escape.as_char());
+            return Err(Diagnostic::error(message, block).with_hint(hint));
+        }
+        let check = match (self.check, other.check) {
+            (Some(one), Some(other)) => Some(Spanned::new(one.value.and(other.value), one.span)),
+            (one, other) => one.or(other),
+        };
+        Ok(Self { syntax: self.syntax.or(other.syntax), escape: self.escape, check })
+    }
+
     fn set(&mut self, key: &str, value: Spanned<String>) -> Result<(), Diagnostic> {
         match (key, value.value.as_str()) {
             ("escape", "\\") => self.escape = Escape::Backslash,
@@ -193,7 +240,8 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> (Directives, usize) {
-        parse(&Source::new("Containerfile", text)).unwrap()
+        let (directives, rests) = parse(&Source::new("Containerfile", text)).unwrap();
+        (directives, rests[0].start)
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod instruction;
 mod json;
 mod lint;
 mod logical_line;
+mod origin;
 mod parser;
 mod predefined;
 mod source;
@@ -45,7 +46,7 @@ pub use instruction::{
 };
 pub use parser::{parse, parse_onbuild_trigger};
 pub use predefined::{PLATFORM_ARGS, PREDEFINED_ARGS};
-pub use source::{Position, Source};
+pub use source::{Excerpt, Position, Source};
 pub use span::{Span, Spanned};
 pub use stage::{Containerfile, From, Stage, Statement};
 pub use suggest::closest;

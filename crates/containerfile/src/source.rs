@@ -1,17 +1,22 @@
 //! A named text: what spans point into. Does no I/O; whoever read the bytes gives them here.
+//!
+//! The text may have been put together from several files: `origin` then knows where each byte came from, and
+//! [`Source::excerpt`] leads from a span back to what the user wrote.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::Span;
+use crate::origin::{File, Origin};
 
 /// The text of a Containerfile (or of an `ONBUILD` trigger) and the name it has in messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    name: String,
-    text: String,
-    /// Offset of the first byte of each line.
-    line_starts: Vec<usize>,
+    /// The text that is parsed.
+    file: File,
     lossy: bool,
+    /// Where the text came from, unless it is one file as it was read.
+    origin: Option<Origin>,
 }
 
 /// A place as people count: both numbers start at 1, columns are characters.
@@ -23,6 +28,19 @@ pub struct Position {
     pub column: usize,
 }
 
+/// What a message shows of a span: a range of the file that the user wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excerpt<'a> {
+    /// The file's name.
+    pub name: &'a str,
+    /// The whole text of the file.
+    pub text: &'a str,
+    /// The bytes of that text.
+    pub span: Span,
+    /// Where they start in the file.
+    pub position: Position,
+}
+
 impl Source {
     /// Takes text that is known to be UTF-8. A byte order mark at its start is dropped.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
@@ -30,9 +48,7 @@ impl Source {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        let line_starts =
-            std::iter::once(0).chain(text.match_indices('\n').map(|(newline, _)| newline + 1)).collect();
-        Self { name: name.into(), text, line_starts, lossy: false }
+        Self { file: File::new(name.into(), text), lossy: false, origin: None }
     }
 
     /// Takes bytes as they were read. A byte order mark at their start is dropped.
@@ -45,14 +61,40 @@ impl Source {
         Self { lossy, ..Self::new(name, text) }
     }
 
+    /// Puts several Containerfiles one after the other, as buildah does with several `-f`.
+    ///
+    /// No line, continuation or heredoc goes on from one file to the next, and each has its own directives. The
+    /// name is that of the first.
+    pub fn join(sources: impl IntoIterator<Item = Self>) -> Self {
+        let mut sources = sources.into_iter();
+        let first = sources.next().unwrap_or_else(|| Self::new("", ""));
+        sources.fold(first, Self::and)
+    }
+
+    fn and(self, other: Self) -> Self {
+        let lossy = self.lossy || other.lossy;
+        let mut text = self.file.text().to_owned();
+        let mut origin = self.origin.unwrap_or_else(|| Origin::of_file(self.file.clone()));
+        origin.append(text.len(), other.origin.unwrap_or_else(|| Origin::of_file(other.file.clone())));
+        text.push_str(other.file.text());
+        Self { file: File::new(self.file.name().to_owned(), text), lossy, origin: Some(origin) }
+    }
+
     /// The name for messages, such as `Containerfile` or `ONBUILD trigger of debian:13`.
     pub fn name(&self) -> &str {
-        &self.name
+        self.file.name()
     }
 
     /// The text that spans point into.
     pub fn text(&self) -> &str {
-        &self.text
+        self.file.text()
+    }
+
+    /// The Containerfiles of which the text was [joined](Self::join), as ranges of it.
+    pub(crate) fn parts(&self) -> Vec<Range<usize>> {
+        let starts = self.origin.as_ref().map_or(&[0][..], Origin::parts);
+        let ends = starts[1..].iter().copied().chain([self.text().len()]);
+        starts.iter().zip(ends).map(|(start, end)| *start..end).collect()
     }
 
     /// Whether bytes were replaced because they are not UTF-8.
@@ -62,15 +104,23 @@ impl Source {
 
     /// The text under `span`; empty when the span is not of this source.
     pub fn slice(&self, span: Span) -> &str {
-        self.text.get(span.start..span.end).unwrap_or_default()
+        self.text().get(span.start..span.end).unwrap_or_default()
     }
 
-    /// Line and column of a byte offset; an offset past the end counts as the end.
+    /// Line and column of a byte offset in the file it came from; an offset past the end counts as the end.
     pub fn position(&self, offset: usize) -> Position {
-        let offset = self.text.floor_char_boundary(offset);
-        let line = self.line_starts.partition_point(|start| *start <= offset);
-        let start = self.line_starts[line - 1];
-        Position { line, column: self.text[start..offset].chars().count() + 1 }
+        self.excerpt(Span::at(offset)).position
+    }
+
+    /// The file that `span` came from, and its place there.
+    ///
+    /// A span that goes from one file into another ends where its first line does.
+    pub fn excerpt(&self, span: Span) -> Excerpt<'_> {
+        let (file, span) = match &self.origin {
+            Some(origin) => origin.trace(span),
+            None => (&self.file, span),
+        };
+        Excerpt { name: file.name(), text: file.text(), span, position: file.position(span.start) }
     }
 }
 
@@ -101,5 +151,23 @@ mod tests {
     #[test]
     fn foreign_span_slices_to_nothing() {
         assert_eq!(Source::new("f", "é").slice(Span::new(1, 2)), "");
+    }
+
+    #[test]
+    fn spans_of_joined_files_lead_back_to_their_own() {
+        let files = [("a", "FROM x"), ("b", "RUN b\nRUN c"), ("c", ""), ("d", "RUN d\n")];
+        let source = Source::join(files.map(|(name, text)| Source::new(name, text)));
+        assert_eq!(source.text(), "FROM xRUN b\nRUN cRUN d\n");
+        assert_eq!(source.parts(), [0..6, 6..17, 17..17, 17..23]);
+        let at = |start, end| {
+            let excerpt = source.excerpt(Span::new(start, end));
+            (excerpt.name, &excerpt.text[excerpt.span.start..excerpt.span.end], excerpt.position.line)
+        };
+        assert_eq!(at(0, 6), ("a", "FROM x", 1));
+        assert_eq!(at(6, 11), ("b", "RUN b", 1));
+        assert_eq!(at(12, 17), ("b", "RUN c", 2));
+        assert_eq!(at(16, 23), ("b", "c", 2), "a span that goes on in another file");
+        assert_eq!(at(17, 22), ("d", "RUN d", 1));
+        assert_eq!(at(99, 99), ("d", "", 2));
     }
 }

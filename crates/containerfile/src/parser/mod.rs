@@ -20,13 +20,15 @@ const MAX_ERRORS: usize = 50;
 ///
 /// Errors: everything that is wrong, in the order of the text, at most 50 of them.
 pub fn parse(source: &Source) -> Result<Containerfile, Vec<Diagnostic>> {
-    let (directives, start) =
+    let (directives, starts) =
         check_text(source).and_then(|()| directives::parse(source)).map_err(|e| vec![e])?;
-    let mut parser = Parser::new(source, start, directives.escape);
-    while let Some(line) = parser.lines.next_logical(directives.escape) {
-        parser.line(&line);
-        if parser.errors.len() >= MAX_ERRORS {
-            break;
+    let mut parser = Parser::new(source, directives.escape);
+    for instructions in starts {
+        parser.lines = Lines::new(&source.text()[..instructions.end], instructions.start);
+        while parser.errors.len() < MAX_ERRORS
+            && let Some(line) = parser.lines.next_logical(directives.escape)
+        {
+            parser.line(&line);
         }
     }
     parser.finish(directives)
@@ -38,7 +40,7 @@ pub fn parse(source: &Source) -> Result<Containerfile, Vec<Diagnostic>> {
 /// was in the file that the trigger was written in.
 pub fn parse_onbuild_trigger(source: &Source) -> Result<Statement, Vec<Diagnostic>> {
     check_text(source).map_err(|error| vec![error])?;
-    let mut parser = Parser::new(source, 0, Escape::default());
+    let mut parser = Parser::new(source, Escape::default());
     let mut statements = Vec::new();
     while let Some(line) = parser.lines.next_logical(Escape::default()) {
         match parser.statement(&line) {
@@ -90,11 +92,11 @@ enum Parsed {
 }
 
 impl<'a> Parser<'a> {
-    fn new(source: &'a Source, start: usize, escape: Escape) -> Self {
+    fn new(source: &'a Source, escape: Escape) -> Self {
         Self {
             source,
             escape,
-            lines: Lines::new(source.text(), start),
+            lines: Lines::new(source.text(), 0),
             stages: Vec::new(),
             global_args: Vec::new(),
             errors: Vec::new(),

@@ -240,3 +240,29 @@ fn descriptions_come_from_comments() {
     let descriptions: Vec<_> = args.iter().map(|arg| arg.description.as_deref().unwrap()).collect();
     assert_eq!(descriptions, ["is one", "is two"]);
 }
+
+fn joined(texts: &[&str]) -> Source {
+    let name = |number: usize| ["a", "b", "c"][number];
+    Source::join(texts.iter().enumerate().map(|(number, text)| Source::new(name(number), *text)))
+}
+
+#[test]
+fn joined_files_are_one_containerfile() {
+    let source =
+        joined(&["# escape=`\nFROM a\nRUN a `", "# escape=`\n  `\nRUN b", "# escape=`\nFROM b\nRUN <<E\nx"]);
+    let errors = parse(&source).unwrap_err();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0].message, "heredoc `E` is never ended");
+    assert_eq!(source.excerpt(errors[0].span).name, "c");
+
+    let source =
+        joined(&["# syntax=x\nARG v\nFROM a\nENV a=b", "# check=skip=A\nRUN b", "# check=skip=B\nFROM b"]);
+    let file = parse(&source).unwrap();
+    let of = |stage: usize| file.stages[stage].instructions.len();
+    assert_eq!((file.stages.len(), of(0), of(1), file.global_args.len()), (2, 2, 0, 1));
+    let check = file.directives.check.unwrap().value;
+    assert!(check.skip.contains("A") && check.skip.contains("B") && file.directives.syntax.is_some());
+
+    let errors = parse(&joined(&["# escape=`\nFROM a", "RUN b"])).unwrap_err();
+    assert_eq!(errors[0].message, "this file and the one before it have different escape characters");
+}
