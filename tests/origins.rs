@@ -126,3 +126,17 @@ fn a_stage_of_another_platform_gives_its_files_and_its_name() {
         builder.build("FROM scratch\nARG TARGETARCH\nLABEL for=$TARGETARCH\n", &["--platform=linux/arm64"]);
     assert_eq!((config.architecture.as_str(), config.config.labels["for"].as_str()), ("arm64", "arm64"));
 }
+
+#[test]
+fn the_command_line_changes_what_stages_inherit() {
+    let builder = new_builder();
+    builder.file("Base", "FROM scratch\nENV A=base B=base\nLABEL a=base b=base\n");
+    builder.run(&["build", "-f", "Base", "-t", "localhost/base:1", "."]).success();
+    let (_, config) = builder.build(
+        "FROM localhost/base:1 AS one\nENV C=$B\nFROM one\nENV D=$A\nLABEL c=own\n",
+        &["--env=B=flag", "--unsetenv=A", "--unsetlabel=a", "--unsetlabel=c"],
+    );
+    assert_eq!(config.config.env[1..], ["B=flag", "C=flag", "D=base"]);
+    let labels: Vec<_> = config.config.labels.keys().map(String::as_str).collect();
+    assert_eq!(labels, ["b", "c"]);
+}

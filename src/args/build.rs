@@ -127,6 +127,15 @@ pub(crate) struct ImageArgs {
     /// Level of compression: 1 to 9 for gzip, 1 to 19 for zstd
     #[arg(long, value_name = "N")]
     pub compression_level: Option<u32>,
+    /// Variable that stages begin with; without `=VALUE` that of the environment
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+    /// Variable that the image does not have in the end
+    #[arg(long, value_name = "NAME")]
+    pub unsetenv: Vec<String>,
+    /// Label that is not inherited from base images
+    #[arg(long, value_name = "KEY")]
+    pub unsetlabel: Vec<String>,
     /// Format of manifest and config: oci
     #[arg(long, value_name = "FORMAT", default_value = "oci")]
     pub format: String,

@@ -10,7 +10,7 @@ use oci::{Platform, Reference};
 use sandbox::{Isolation, Requested};
 
 use super::context::FileSettings;
-use super::values::{BuildArguments, pairs};
+use super::values::{self, BuildArguments, pairs};
 use super::{Environment, Error, foreign, named_contexts, outputs, registry as registry_settings, times};
 use crate::args::{BuildArgs, ImageArgs, Pull, ResultArgs, StepArgs};
 use crate::results::{Content, ResultFile};
@@ -70,6 +70,9 @@ fn options(args: &BuildArgs, tags: Vec<Reference>, environment: &Environment) ->
         build_args: build_args.0,
         target: args.target.clone(),
         labels: pairs("--label", &args.label)?,
+        env: values::variables("--env", &args.image.env, environment)?,
+        unset_env: args.image.unsetenv.clone(),
+        unset_labels: args.image.unsetlabel.clone(),
         annotations: annotations(&args.annotation)?,
         platform,
         pull: pull(args),
@@ -253,6 +256,10 @@ mod tests {
             "--label",
             "a=b=c",
             "--label=d",
+            "--env=A=b",
+            "--env=HOME",
+            "--unsetenv=PATH",
+            "--unsetlabel=x",
             "--compression-format=zstd",
             "--network=none",
             "--add-host=db:10.0.0.1",
@@ -265,6 +272,8 @@ mod tests {
         let tags: Vec<_> = options.tags.iter().map(Reference::to_string).collect();
         assert_eq!(tags, ["docker.io/library/app:latest", "q.io/app:2"]);
         assert_eq!(options.labels, [("a".into(), "b=c".into()), ("d".into(), String::new())]);
+        assert_eq!(options.env, [("A".into(), "b".into())], "HOME is not set here");
+        assert_eq!((options.unset_env, options.unset_labels), (vec!["PATH".into()], vec!["x".into()]));
         assert_eq!(options.compression, Compression::Zstd(3));
         assert_eq!((options.network, options.pull), (Network::None, PullPolicy::Always));
         let hosts: Vec<_> = options.hosts.iter().map(|(name, address)| format!("{name} {address}")).collect();

@@ -59,6 +59,21 @@ impl BuildArguments {
     }
 }
 
+/// `NAME=VALUE` in the order given; a name alone has the value of the environment variable, and is passed over if that
+/// is not set.
+pub(crate) fn variables(
+    flag: &'static str,
+    texts: &[String],
+    environment: &Environment,
+) -> Result<Vec<(String, String)>, Error> {
+    let is_set = |text: &&String| text.contains('=') || environment.exact(text).is_some();
+    let with_value = |text: &String| match environment.exact(text) {
+        Some(value) if !text.contains('=') => format!("{text}={value}"),
+        _ => text.clone(),
+    };
+    pairs(flag, &texts.iter().filter(is_set).map(with_value).collect::<Vec<_>>())
+}
+
 /// Keys and values in the order given; a key alone has an empty value.
 pub(crate) fn pairs(flag: &'static str, texts: &[String]) -> Result<Vec<(String, String)>, Error> {
     let pair = |text: &String| {

@@ -25,6 +25,9 @@ impl Shared {
         let mut config = state.config.clone();
         config.rootfs.diff_ids = state.layers.iter().map(|layer| layer.diff_id).collect();
         config.config.labels.extend(options.labels.iter().cloned());
+        let is_unset =
+            |entry: &String| options.unset_env.iter().any(|name| entry.split('=').next() == Some(name));
+        config.config.env.retain(|entry| !is_unset(entry));
         config.created = match options.times {
             Times::Actual => config.created.or_else(|| Some(rfc3339(options.now))),
             Times::Clamp(seconds) | Times::Force(seconds) => Some(rfc3339(seconds)),

@@ -121,6 +121,12 @@ pub struct BuildOptions {
     pub target: Option<String>,
     /// `--label`: set after all instructions.
     pub labels: Vec<(String, String)>,
+    /// `--env`: variables that every stage on an image or on nothing begins with.
+    pub env: Vec<(String, String)>,
+    /// `--unsetenv`: variables that the image does not have in the end.
+    pub unset_env: Vec<String>,
+    /// `--unsetlabel`: labels that are not inherited from base images.
+    pub unset_labels: Vec<String>,
     /// `--annotation`: annotations of the manifest.
     pub annotations: Vec<(String, String)>,
     /// The platform to build for.

@@ -75,15 +75,20 @@ impl Solver<'_> {
 
     /// What the stage begins with.
     fn start(&self, stage: &PlannedStage) -> State {
-        match &stage.base {
+        let mut state = match &stage.base {
+            Origin::Stage(index) => return State::stage(&self.stages[index]),
             Origin::Scratch | Origin::Context | Origin::Named(_) => State::scratch(&stage.platform),
-            Origin::Stage(index) => State::stage(&self.stages[index]),
             Origin::Image(reference) => {
                 let base = self.bases.of(reference, &stage.platform);
                 let base = base.expect("invariant: the images of a plan were resolved");
                 State::image(base.config.value(), base.layers.clone())
             }
+        };
+        state.config.config.labels.retain(|name, _| !self.options.unset_labels.contains(name));
+        for (name, value) in &self.options.env {
+            state.set_env(name, value);
         }
+        state
     }
 
     /// The first layer of a stage that starts from a directory: all that is in it.
