@@ -71,13 +71,15 @@ fails! {
     copy_link: "FROM scratch\nCOPY --link b /\n", ["build", "."];
     add_url: "FROM scratch\nADD https://example.com/x /\n", ["build", "."];
     add_checksum: "FROM scratch\nADD --checksum=sha256:00 b /\n", ["build", "."];
-    secret_flag: "FROM scratch\n", ["build", "--secret", "id=x", "."];
     // RUN.
     run_exit_code: "FROM scratch\nCOPY busybox /bin/sh\nRUN echo first; echo last; exit 7\n", ["build", "."];
     run_program_not_found: "FROM scratch\nRUN [\"/no/such/program\"]\n", ["build", "."];
     run_without_a_shell: "FROM scratch\nRUN true\n", ["build", "."];
     unknown_user_of_a_run: "FROM scratch\nCOPY busybox /bin/sh\nUSER nobody\nRUN true\n", ["build", "."];
     // The command line.
+    secret_that_is_nowhere: "FROM scratch\n", ["build", "--secret", "id=x", "."];
+    secret_without_an_id: "FROM scratch\n", ["build", "--secret", "hunter2", "."];
+    ssh_without_an_agent: "FROM scratch\n", ["build", "--ssh", "default", "."];
     unknown_flag: "FROM scratch\n", ["build", "--no-cahce", "."];
     unknown_command: "", ["biuld"];
     no_containerfile: "", ["build", "."];

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{BuildFlags, Cli, Command, GlobalArgs, RegistryArgs, switch};
+use super::{BuildFlags, Cli, Command, GlobalArgs, RegistryArgs, SecretArgs, switch};
 
 /// `builder build`.
 #[derive(Debug, Clone, Args)]
@@ -51,6 +51,8 @@ pub(crate) struct BuildArgs {
     pub bases: BaseArgs,
     #[command(flatten)]
     pub steps: StepArgs,
+    #[command(flatten)]
+    pub secrets: SecretArgs,
     #[command(flatten)]
     pub image: ImageArgs,
     #[command(flatten)]

@@ -64,7 +64,6 @@ const GLOBAL: &[Flag] = &[
 
 const BUILD: &[Flag] = &[
     flag("all-platforms", Bool, OnlyValue("false")),
-    flag("allow", Required, NotYet),
     flag("arch", Required, NotYet),
     flag("attest", Required, NotYet),
     flag("blob-cache", Required, Harmless),
@@ -142,7 +141,6 @@ const BUILD: &[Flag] = &[
     flag("sbom-purl-output", Required, NotYet),
     flag("sbom-scanner-command", Required, NotYet),
     flag("sbom-scanner-image", Required, NotYet),
-    flag("secret", Required, NotYet),
     flag("security-opt", Required, NotYet),
     flag("shm-size", Required, NotYet),
     flag("sign-by", Required, NotYet),
@@ -150,7 +148,6 @@ const BUILD: &[Flag] = &[
     flag("skip-unused-stages", Bool, OnlyValue("true")),
     flag("source-policy-file", Required, NotYet),
     flag("squash", Bool, OnlyValue("false")),
-    flag("ssh", Required, NotYet),
     flag("stage-labels", Bool, OnlyValue("false")),
     flag("stdin", Bool, Harmless),
     flag("ulimit", Required, NotYet),
@@ -287,7 +284,7 @@ mod tests {
         for (line, flag, treatment) in [
             (&["build", "--rm"] as &[&str], "--rm", Harmless),
             (&["build", "--force-rm=false"], "--force-rm", Harmless),
-            (&["build", "--secret", "id=a"], "--secret", NotYet),
+            (&["build", "--cw", "x"], "--cw", NotYet),
             (&["build", "-v", "/a:/b"], "--volume", NotYet),
             (&["build", "--layers"], "--layers=true", Harmless),
             (&["build", "--layers=T"], "--layers=T", Harmless),

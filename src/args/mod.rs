@@ -8,6 +8,7 @@ mod foreign;
 mod images;
 mod order;
 mod registry;
+mod secrets;
 mod switch;
 mod tekton;
 
@@ -20,6 +21,7 @@ pub(crate) use build::{BuildArgs, ImageArgs, Progress, ProgressArgs, Pull, Resul
 pub(crate) use foreign::{BuildFlags, Given, GlobalFlags, PushFlags, Treatment};
 pub(crate) use images::{DoctorArgs, ImagesArgs, InspectArgs, PruneArgs, RmiArgs, TagArgs};
 pub(crate) use registry::{PullArgs, PushArgs, RegistryArgs};
+pub(crate) use secrets::SecretArgs;
 pub(crate) use tekton::TektonArgs;
 
 /// A daemonless OCI image builder that builds in every pod.

@@ -1,17 +1,19 @@
 //! From the arguments of `builder build` to what the engine is asked to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use engine::{BuildOptions, Network, Output, PullPolicy};
+use engine::{BuildOptions, Entitlement, Network, Output, PullPolicy, Secret};
 use layer::Compression;
 use oci::{Platform, Reference};
 use sandbox::{Isolation, Requested};
 
 use super::context::FileSettings;
 use super::values::{self, BuildArguments, pairs};
-use super::{Environment, Error, foreign, named_contexts, outputs, registry as registry_settings, times};
+use super::{
+    Environment, Error, foreign, named_contexts, outputs, registry as registry_settings, secrets, ssh, times,
+};
 use crate::args::{BuildArgs, ImageArgs, Pull, ResultArgs, StepArgs};
 use crate::results::{Content, ResultFile};
 
@@ -32,7 +34,7 @@ pub(crate) struct BuildSettings {
     pub push: bool,
     /// Files that tell of it.
     pub results: Vec<ResultFile>,
-    /// What the user should know about flags without effect.
+    /// What the user should know about flags without effect, and about secrets without a value.
     pub notes: Vec<String>,
 }
 
@@ -42,7 +44,9 @@ pub(crate) fn settle(
     config: Option<PathBuf>,
     environment: &Environment,
 ) -> Result<BuildSettings, Error> {
-    let notes = foreign::refuse_or_note(&args.foreign.0)?;
+    let mut notes = foreign::refuse_or_note(&args.foreign.0)?;
+    let secrets = secrets::read_all(&args.secrets.secret, environment)?;
+    notes.extend(secrets.notes);
     let tags = args.tag.iter().map(|name| tag(name)).collect::<Result<Vec<_>, _>>()?;
     if args.results.push && tags.is_empty() {
         return Err(Error::PushWithoutTag);
@@ -56,11 +60,16 @@ pub(crate) fn settle(
         results: results(&args.results),
         notes,
         files: FileSettings::settle(args)?,
-        options: options(args, tags, environment)?,
+        options: options(args, tags, secrets.values, environment)?,
     })
 }
 
-fn options(args: &BuildArgs, tags: Vec<Reference>, environment: &Environment) -> Result<BuildOptions, Error> {
+fn options(
+    args: &BuildArgs,
+    tags: Vec<Reference>,
+    secrets: BTreeMap<String, Secret>,
+    environment: &Environment,
+) -> Result<BuildOptions, Error> {
     let mut build_args = BuildArguments::read(&args.build_arg_file, &args.build_arg, environment)?;
     let times = times::settle(&args.image, &mut build_args, environment)?;
     let platform = platform(args.platform.as_deref())?;
@@ -82,10 +91,10 @@ fn options(args: &BuildArgs, tags: Vec<Reference>, environment: &Environment) ->
         network: network(&args.steps)?,
         hosts: args.steps.add_host.iter().map(|host| self::host(host)).collect::<Result<_, _>>()?,
         volumes: Vec::new(),
-        secrets: BTreeMap::new(),
-        ssh: BTreeMap::new(),
-        allow_secret_in_layer: false,
-        allow: BTreeSet::new(),
+        secrets,
+        ssh: ssh::find_all(&args.secrets.ssh, environment)?,
+        allow_secret_in_layer: args.secrets.allow_secret_in_layer,
+        allow: args.secrets.allow.iter().map(|name| entitlement(name)).collect::<Result<_, _>>()?,
         tags,
         now: environment.now,
     })
@@ -191,6 +200,19 @@ fn network(args: &StepArgs) -> Result<Network, Error> {
     }
 }
 
+/// What BuildKit asks leave for; buildx's `fs.*` is about files that a bake file names.
+fn entitlement(name: &str) -> Result<Entitlement, Error> {
+    match name {
+        "network.host" => Ok(Entitlement::NetworkHost),
+        "security.insecure" => Ok(Entitlement::SecurityInsecure),
+        other => Err(Error::BadValue {
+            flag: "--allow",
+            text: other.to_owned(),
+            why: "known are network.host and security.insecure".to_owned(),
+        }),
+    }
+}
+
 /// `NAME:ADDRESS` or `NAME=ADDRESS`; an IPv6 address may stand in brackets.
 fn host(text: &str) -> Result<(String, String), Error> {
     let bad = |why: &str| Error::BadValue { flag: "--add-host", text: text.to_owned(), why: why.to_owned() };
@@ -266,6 +288,8 @@ mod tests {
             "--add-host=six:::1",
             "--add-host=br=[::2]",
             "--pull",
+            "--allow=security.insecure",
+            "--allow-secret-in-layer",
         ])
         .unwrap()
         .options;
@@ -276,6 +300,8 @@ mod tests {
         assert_eq!((options.unset_env, options.unset_labels), (vec!["PATH".into()], vec!["x".into()]));
         assert_eq!(options.compression, Compression::Zstd(3));
         assert_eq!((options.network, options.pull), (Network::None, PullPolicy::Always));
+        assert_eq!(Vec::from_iter(options.allow), [Entitlement::SecurityInsecure]);
+        assert!(options.allow_secret_in_layer);
         let hosts: Vec<_> = options.hosts.iter().map(|(name, address)| format!("{name} {address}")).collect();
         assert_eq!(hosts, ["db 10.0.0.1", "six ::1", "br ::2"]);
     }
@@ -283,12 +309,13 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_refused_by_name() {
         for (flags, message) in [
-            (&["--secret", "id=a"] as &[&str], "--secret is not supported yet"),
+            (&["--cw", "x"] as &[&str], "--cw is not supported yet"),
             (&["--squash", "--layers=false"], "--layers=false, --squash=true are not supported yet"),
             (&["--format=docker"], "--format=docker is not supported yet"),
             (&["--platform=linux/amd64,linux/arm64"], "more than one --platform is not supported yet"),
             (&["-f", "https://q.io/File"], "a URL as the Containerfile is not supported yet"),
             (&["--annotation=index:a=b"], "an annotation of the index is not supported yet"),
+            (&["--allow=device"], "invalid --allow `device`: known are network.host and security.insecure"),
             (&["--push"], "--push needs a name to push to"),
             (
                 &["-t", "docker://q.io/a"],

@@ -3,7 +3,7 @@
 //! The only reader of the environment and of the clock; everything else is told.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -58,6 +58,11 @@ impl Environment {
     /// The value of a variable, which may be empty.
     pub(crate) fn exact(&self, name: &str) -> Option<&str> {
         self.variables.get(name)?.to_str()
+    }
+
+    /// The value of a variable as it is.
+    pub(crate) fn raw(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(name).map(OsString::as_os_str)
     }
 
     /// The path in a variable that is set to something.

@@ -21,6 +21,31 @@ pub(crate) enum Error {
     /// Credentials that are not `USER:PASSWORD`; their text is not shown.
     #[error("--creds is not USER:PASSWORD")]
     Credentials,
+    /// A `--secret` that says nothing of use; its text is not shown.
+    #[error("invalid --secret: {why}")]
+    BadSecret {
+        /// Why it cannot be.
+        why: String,
+    },
+    /// The file of a secret could not be read.
+    #[error("cannot read the secret `{id}` from `{}`", .path.display())]
+    SecretFile {
+        /// The secret.
+        id: String,
+        /// The file.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// A secret is larger than steps can be given.
+    #[error("the secret `{id}` is larger than {} bytes", engine::Secret::MAX_SIZE)]
+    SecretTooLarge {
+        /// The secret.
+        id: String,
+    },
+    /// `--ssh` without a path where no agent runs.
+    #[error("--ssh names no agent, and SSH_AUTH_SOCK is not set")]
+    NoAgent,
     /// A Containerfile that is not there.
     #[error("there is no Containerfile at {}", paths(.tried))]
     NoContainerfile {
@@ -164,6 +189,16 @@ impl Error {
                 "builder never asks for a password: write --creds=USER:PASSWORD, or use --authfile"
                     .to_owned(),
             ),
+            Self::BadSecret { .. } => {
+                Some("write `--secret id=ID,src=FILE` or `--secret id=ID,env=NAME`".to_owned())
+            }
+            Self::SecretFile { id, .. } => {
+                Some(format!("say where it is: `--secret id={id},src=FILE` or `--secret id={id},env=NAME`"))
+            }
+            Self::NoAgent => Some(
+                "start an agent with `eval $(ssh-agent)`, or name a private key: `--ssh default=KEY`"
+                    .to_owned(),
+            ),
             Self::NotYet { flags } if flags.iter().any(|flag| flag == "--volume") => {
                 Some("COPY the files into a stage and use `COPY --from`".to_owned())
             }
@@ -190,6 +225,8 @@ impl Error {
             Self::BadName(_)
             | Self::BadValue { .. }
             | Self::Credentials
+            | Self::BadSecret { .. }
+            | Self::NoAgent
             | Self::NotYet { .. }
             | Self::Unsupported { .. }
             | Self::PushWithoutTag

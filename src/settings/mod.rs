@@ -13,6 +13,8 @@ mod foreign;
 mod named_contexts;
 mod outputs;
 mod registry;
+mod secrets;
+mod ssh;
 mod state;
 pub(crate) mod tekton;
 mod times;

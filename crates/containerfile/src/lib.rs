@@ -42,7 +42,7 @@ pub use heredoc::Heredoc;
 pub use instruction::{
     Add, ArgDeclaration, BindMount, CacheMount, CommandLine, Copy, Device, Healthcheck, HealthcheckOptions,
     Instruction, Invocation, Mount, MountFlag, MountOption, MountSpec, Network, Onbuild, Pair, Run,
-    SecretMount, Security, Sharing, SshMount, TmpfsMount,
+    SecretMount, Security, Sharing, SshMount, TmpfsMount, csv_fields,
 };
 pub use parser::{parse, parse_onbuild_trigger};
 pub use predefined::{PLATFORM_ARGS, PREDEFINED_ARGS};

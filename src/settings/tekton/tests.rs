@@ -168,7 +168,7 @@ fn what_is_missing_or_not_supported_is_named() {
             "the variable WORKSPACES_RHEL_ENTITLEMENT_PATH is not set",
         ),
         (Step::new().with("PARAMS_BUILD_EXTRA_ARGS", "'"), "unmatched single quote in BUILD_EXTRA_ARGS"),
-        (Step::new().with("PARAMS_BUILD_EXTRA_ARGS", "--secret id=a"), "--secret is not supported yet"),
+        (Step::new().with("PARAMS_BUILD_EXTRA_ARGS", "--cw x"), "--cw is not supported yet"),
         (
             Step::new().with("PARAMS_PUSH_EXTRA_ARGS", "other"),
             "invalid PUSH_EXTRA_ARGS `other`: it is no flag, and the task itself says what is pushed",

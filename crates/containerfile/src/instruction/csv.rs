@@ -1,9 +1,9 @@
-//! The comma separated fields of `--mount` and `--device`: one record of RFC 4180.
+//! The comma separated fields of `--mount` and `--device`, and of flags like them: one record of RFC 4180.
 
 use crate::{Diagnostic, Word};
 
 /// Splits a flag's value into fields. A field in double quotes may hold commas; `""` in it is a quote.
-pub(super) fn fields(value: &Word) -> Result<Vec<Word>, Diagnostic> {
+pub fn fields(value: &Word) -> Result<Vec<Word>, Diagnostic> {
     let text = value.text();
     let mut fields = Vec::new();
     let mut start = 0;

@@ -19,6 +19,7 @@ mod run;
 pub use assignment::{ArgDeclaration, Pair};
 pub use command_line::CommandLine;
 pub use copy::{Add, Copy};
+pub use csv::fields as csv_fields;
 pub use healthcheck::{Healthcheck, HealthcheckOptions};
 pub use mount::{Mount, MountOption};
 pub use mount_spec::{
