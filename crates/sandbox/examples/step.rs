@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sandbox::{Cancellation, CapabilitySet, Network, ProbeSettings, Requested, RunSpec, Stream};
+use sandbox::{Cancellation, CapabilitySet, Network, ProbeSettings, Protection, Requested, RunSpec, Stream};
 
 fn main() -> ExitCode {
     sandbox::child_hook();
@@ -47,7 +47,9 @@ fn try_sandbox() -> Result<u8, sandbox::Error> {
         uid: 0,
         gid: 0,
         groups: Vec::new(),
+        secret_env: Vec::new(),
         capabilities: CapabilitySet::DEFAULT,
+        protection: Protection::Masked,
         network: Network::Host,
         hostname: "builder".to_owned(),
     };

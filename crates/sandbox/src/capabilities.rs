@@ -60,6 +60,9 @@ impl CapabilitySet {
     /// No capability.
     pub const NONE: Self = Self(0);
 
+    /// Every one that there is: what of them is permitted, a step gets.
+    pub const ALL: Self = Self((1 << NAMES.len()) - 1);
+
     /// The 14 that containerd, Docker and BuildKit give to root in a container.
     pub const DEFAULT: Self = Self(
         Kernel::CHOWN.bits()

@@ -52,4 +52,6 @@ pub use mounts::MountGuard;
 pub use overlay::{Overlay, OverlayXattrs, Upper, mount_overlay};
 pub use probe::{ProbeSettings, probe};
 pub use run::run;
-pub use spec::{Access, Exit, Mount, Network, RunSpec, Source, Stream};
+pub use spec::{
+    Access, Content, Exit, Limits, Link, Mount, Network, Protection, RunSpec, Source, Stream, Submounts,
+};

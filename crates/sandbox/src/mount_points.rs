@@ -50,11 +50,20 @@ pub(crate) enum Missing {
 
 /// Opens `path` inside `root` for use in a mount, without following a link out of it.
 pub(crate) fn open_inside(root: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
+    open(root, path, OFlags::PATH | OFlags::CLOEXEC)
+}
+
+/// As [`open_inside`], but a link at the end of `path` is opened itself.
+pub(crate) fn open_link_inside(root: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
+    open(root, path, OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW)
+}
+
+fn open(root: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let mut attempts = 0;
     loop {
-        match openat2(&root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside) {
+        match openat2(&root, path, flags, Mode::empty(), inside) {
             // openat2(2): a rename or mount anywhere on the machine came between, so `..` could not be trusted.
             Err(Os::AGAIN) if attempts < ATTEMPTS => attempts += 1,
             answer => return answer.map_err(Errno::from),

@@ -52,6 +52,7 @@ fn targets(spec: &RunSpec) -> Result<Vec<(PathBuf, Kind)>, Error> {
     for mount in &spec.mounts {
         targets.push(match mount {
             Mount::Tmpfs { target, .. } => (target.clone(), Kind::Directory),
+            Mount::File { target, .. } => (target.clone(), Kind::File),
             Mount::Bind { source, target, .. } => (target.clone(), Kind::of(root::open_source(source)?)?),
         });
     }

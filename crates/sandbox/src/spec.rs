@@ -1,6 +1,7 @@
 //! What to run and where, as plain data; serializable, since a child process reads it.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,10 @@ pub struct RunSpec {
     pub mounts: Vec<Mount>,
     /// Program and arguments; a program without `/` is searched for in the `PATH` of `env`. Not empty.
     pub argv: Vec<OsString>,
-    /// The whole environment.
+    /// The environment.
     pub env: Vec<(String, String)>,
+    /// Variables whose values nobody else may see; they win over those of `env`.
+    pub secret_env: Vec<(String, Content)>,
     /// Working directory inside the root; must exist.
     #[serde(with = "os_path")]
     pub cwd: PathBuf,
@@ -32,6 +35,8 @@ pub struct RunSpec {
     pub groups: Vec<u32>,
     /// Upper limit of what the command and its children can ever hold; a user other than root starts with none.
     pub capabilities: CapabilitySet,
+    /// What the command may do to the kernel.
+    pub protection: Protection,
     /// What the command sees of the network.
     pub network: Network,
     /// What hostname(1) prints.
@@ -47,6 +52,15 @@ pub enum Network {
     None,
 }
 
+/// Whether the parts of /proc and /sys that concern the whole machine are hidden or read-only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protection {
+    /// They are.
+    Masked,
+    /// They are as the builder sees them.
+    Unmasked,
+}
+
 /// A mount inside the root file system.
 ///
 /// Targets are resolved inside the root: no link of an image leads out of it. Mount points that are missing are made,
@@ -60,8 +74,10 @@ pub enum Mount {
         /// Where, inside the root.
         #[serde(with = "os_path")]
         target: PathBuf,
-        /// Whether the step may write to it.
-        access: Access,
+        /// What may be done with it.
+        limits: Limits,
+        /// Whether what is mounted below the source comes along.
+        submounts: Submounts,
     },
     /// A new, empty file system in memory.
     Tmpfs {
@@ -72,7 +88,54 @@ pub enum Mount {
         size: Option<u64>,
         /// Permissions of its root directory.
         mode: u32,
+        /// What may be done with it; set-user-ID programs and devices never work in it.
+        limits: Limits,
     },
+    /// A read-only file that exists in memory only, is never swapped out, and vanishes with the step.
+    File {
+        /// Where, inside the root.
+        #[serde(with = "os_path")]
+        target: PathBuf,
+        /// All of it.
+        content: Content,
+        /// Its permissions.
+        mode: u32,
+        /// Its owner inside.
+        uid: u32,
+        /// Its group inside.
+        gid: u32,
+    },
+}
+
+impl Mount {
+    /// A bind mount with all that is mounted below it.
+    pub fn bind(source: impl Into<Source>, target: impl Into<PathBuf>, access: Access) -> Self {
+        let limits = Limits { access, ..Limits::default() };
+        Self::Bind { source: source.into(), target: target.into(), limits, submounts: Submounts::Included }
+    }
+}
+
+/// Bytes that `Debug` does not show.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content(Vec<u8>);
+
+impl Content {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Content(***)")
+    }
 }
 
 /// What a bind mount shows.
@@ -84,11 +147,51 @@ pub struct Source {
     /// A path inside `root` that a user chose: no link and no `..` in it leads out. Empty for `root` itself.
     #[serde(with = "os_path")]
     pub path: PathBuf,
+    /// What is mounted if the path ends in a symbolic link.
+    pub link: Link,
 }
 
 impl From<PathBuf> for Source {
     fn from(root: PathBuf) -> Self {
-        Self { root, path: PathBuf::new() }
+        Self { root, path: PathBuf::new(), link: Link::Followed }
+    }
+}
+
+/// What a path stands for that ends in a symbolic link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Link {
+    /// For what the link leads to.
+    Followed,
+    /// For the link.
+    Kept,
+}
+
+/// Whether what is mounted below a directory is part of a bind mount of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Submounts {
+    /// It is.
+    Included,
+    /// It is not; refused where those mounts came from a more privileged namespace (`mount_namespaces(7)`).
+    LeftOut,
+}
+
+/// What a step may do with a mount (mount(8), "FILESYSTEM-INDEPENDENT MOUNT OPTIONS").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Whether it may write to it.
+    pub access: Access,
+    /// Whether set-user-ID bits and file capabilities are ignored.
+    pub nosuid: bool,
+    /// Whether device nodes cannot be opened.
+    pub nodev: bool,
+    /// Whether programs cannot be executed.
+    pub noexec: bool,
+}
+
+impl Default for Limits {
+    /// Everything may be done.
+    fn default() -> Self {
+        Self { access: Access::ReadWrite, nosuid: false, nodev: false, noexec: false }
     }
 }
 
@@ -161,6 +264,13 @@ mod tests {
         let strange = PathBuf::from(OsString::from_vec(b"/a\xff\n".to_vec()));
         let text = serde_json::to_string(&Source::from(strange.clone())).unwrap();
         assert_eq!(serde_json::from_str::<Source>(&text).unwrap().root, strange);
+    }
+
+    #[test]
+    fn content_is_not_shown() {
+        let content = Content::from(b"hunter2".to_vec());
+        assert_eq!(format!("{content:?}"), "Content(***)");
+        assert_eq!(content.bytes(), b"hunter2");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use layer::{Ownership, Root};
-use sandbox::{Access, CapabilitySet, Mount, RunSpec};
+use sandbox::{Access, CapabilitySet, Mount, Protection, RunSpec};
 
 use crate::Shared;
 use crate::error::{Cause, Error};
@@ -76,7 +76,9 @@ impl Shared {
             uid: user.uid,
             gid: user.gid,
             groups: user.groups,
+            secret_env: Vec::new(),
             capabilities: CapabilitySet::DEFAULT,
+            protection: Protection::Masked,
             network: match op.network {
                 Network::Host => sandbox::Network::Host,
                 Network::None => sandbox::Network::None,
@@ -115,11 +117,11 @@ impl Shared {
 
     fn mounts(&self, op: &RunOp) -> Result<Vec<Mount>, Error> {
         let mut mounts = self.network_files(op)?;
-        mounts.extend(op.volumes.iter().map(|volume| Mount::Bind {
-            source: volume.source.clone().into(),
-            target: volume.target.clone(),
-            access: Access::ReadOnly,
-        }));
+        mounts.extend(
+            op.volumes
+                .iter()
+                .map(|volume| Mount::bind(volume.source.clone(), &volume.target, Access::ReadOnly)),
+        );
         Ok(mounts)
     }
 
@@ -144,11 +146,7 @@ impl Shared {
                 path: path.clone(),
                 source,
             })?;
-            mounts.push(Mount::Bind {
-                source: path.into(),
-                target: Path::new("/etc").join(name),
-                access: Access::ReadWrite,
-            });
+            mounts.push(Mount::bind(path, Path::new("/etc").join(name), Access::ReadWrite));
         }
         Ok(mounts)
     }

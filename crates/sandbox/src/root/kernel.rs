@@ -11,6 +11,7 @@ use crate::errno::Errno;
 use crate::error::{Attempt, Error};
 use crate::mount_points::Kind;
 use crate::mounts::{Depth, attach, clone_tree, new_file_system, open_path, restrict};
+use crate::spec::Protection;
 
 /// Hidden by BuildKit or buildah.
 const MASKED_IN_PROC: [&str; 10] = [
@@ -34,7 +35,7 @@ const PLAIN: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
     .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// Mounts /proc: a new one of this pid namespace, or where the kernel refuses that the one we see.
-pub(super) fn mount_proc(target: &OwnedFd) -> Result<(), Error> {
+pub(super) fn mount_proc(target: &OwnedFd, protection: Protection) -> Result<(), Error> {
     let (proc, depth) = match new_file_system("proc", &[], PLAIN) {
         // mount_namespaces(7): where parts of /proc are covered, as in most pods, a new one would uncover them.
         Err(Error::Refused { errno: Errno::PERM | Errno::ACCES, .. }) => {
@@ -43,18 +44,24 @@ pub(super) fn mount_proc(target: &OwnedFd) -> Result<(), Error> {
         new => (new?, Depth::One),
     };
     attach(&proc, target, "/proc")?;
+    if protection == Protection::Unmasked {
+        return Ok(());
+    }
     for path in READ_ONLY_IN_PROC {
         make_read_only(&proc, path, depth)?;
     }
     mask_all(&proc, "/proc", &MASKED_IN_PROC)
 }
 
-/// Mounts what we see of /sys, read-only; a new one would need a network namespace of our own.
-pub(super) fn mount_sys(target: &OwnedFd) -> Result<(), Error> {
+/// Mounts what we see of /sys, read-only if it is to be protected; a new one would need a network namespace of our own.
+pub(super) fn mount_sys(target: &OwnedFd, protection: Protection) -> Result<(), Error> {
     let sys = match visible("/sys") {
         Err(Error::Refused { errno: Errno::NOENT, .. }) => return Ok(()),
         seen => seen?,
     };
+    if protection == Protection::Unmasked {
+        return attach(&sys, target, "/sys");
+    }
     restrict(&sys, PLAIN | MountAttrFlags::MOUNT_ATTR_RDONLY, Depth::Recursive, "/sys")?;
     attach(&sys, target, "/sys")?;
     mask_all(&sys, "/sys", &MASKED_IN_SYS)

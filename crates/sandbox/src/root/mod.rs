@@ -3,6 +3,7 @@
 //! Runs in the init of a step, in a mount namespace which nobody else uses, so that all is gone when the step is.
 
 mod dev;
+mod file;
 mod kernel;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,9 +15,9 @@ use rustix::process::{chdir, fchdir, pivot_root};
 
 use crate::error::{Attempt, Error};
 use crate::identity::unshare_mounts;
-use crate::mount_points::{Kind, Missing, find, make_empty, open_inside};
+use crate::mount_points::{Kind, Missing, find, make_empty, open_inside, open_link_inside};
 use crate::mounts::{Depth, attach, clone_tree, new_file_system, open_path, restrict};
-use crate::spec::{Access, Mount, RunSpec, Source};
+use crate::spec::{Access, Limits, Link, Mount, RunSpec, Source, Submounts};
 
 /// Directories that are mounted on in every root file system, in this order.
 pub(crate) const DIRECTORIES: [&str; 3] = ["/proc", "/dev", "/sys"];
@@ -31,9 +32,9 @@ pub(crate) fn enter(spec: &RunSpec) -> Result<(), Error> {
     attach(&root, place, &name)?;
 
     let [proc, dev, sys] = DIRECTORIES;
-    kernel::mount_proc(&mount_point(root.as_fd(), Path::new(proc), Kind::Directory)?)?;
+    kernel::mount_proc(&mount_point(root.as_fd(), Path::new(proc), Kind::Directory)?, spec.protection)?;
     dev::mount(&mount_point(root.as_fd(), Path::new(dev), Kind::Directory)?)?;
-    kernel::mount_sys(&mount_point(root.as_fd(), Path::new(sys), Kind::Directory)?)?;
+    kernel::mount_sys(&mount_point(root.as_fd(), Path::new(sys), Kind::Directory)?, spec.protection)?;
     for mount in &spec.mounts {
         mount_one(root.as_fd(), mount)?;
     }
@@ -46,8 +47,11 @@ pub(crate) fn open_source(source: &Source) -> Result<OwnedFd, Error> {
     if source.path.as_os_str().is_empty() {
         return Ok(root);
     }
-    open_inside(root, &source.path)
-        .attempt("openat2", || format!("find `{}` in `{}`", source.path.display(), source.root.display()))
+    let found = match source.link {
+        Link::Followed => open_inside(root, &source.path),
+        Link::Kept => open_link_inside(root, &source.path),
+    };
+    found.attempt("openat2", || format!("find `{}` in `{}`", source.path.display(), source.root.display()))
 }
 
 /// What is missing here lies in an earlier mount of the step, and needs no removing.
@@ -61,25 +65,43 @@ fn mount_point(root: BorrowedFd<'_>, target: &Path, kind: Kind) -> Result<OwnedF
 
 fn mount_one(root: BorrowedFd<'_>, mount: &Mount) -> Result<(), Error> {
     match mount {
-        Mount::Bind { source, target, access } => {
+        Mount::Bind { source, target, limits, submounts } => {
             let name = target.display().to_string();
             let source = open_source(source)?;
-            let tree = clone_tree(&source, Depth::Recursive, &name)?;
-            if *access == Access::ReadOnly {
-                restrict(&tree, MountAttrFlags::MOUNT_ATTR_RDONLY, Depth::Recursive, &name)?;
+            let depth = match submounts {
+                Submounts::Included => Depth::Recursive,
+                Submounts::LeftOut => Depth::One,
+            };
+            let tree = clone_tree(&source, depth, &name)?;
+            let attributes = attributes(*limits);
+            if !attributes.is_empty() {
+                restrict(&tree, attributes, depth, &name)?;
             }
             attach(tree, mount_point(root, target, Kind::of(source)?)?, &name)
         }
-        Mount::Tmpfs { target, size, mode } => {
+        Mount::Tmpfs { target, size, mode, limits } => {
             let mode = format!("{mode:o}");
             let size = size.map(|size| size.to_string());
             let mut options = vec![("mode", mode.as_str())];
             options.extend(size.as_deref().map(|size| ("size", size)));
-            let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-            let tmpfs = new_file_system("tmpfs", &options, attributes)?;
+            let always = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+            let tmpfs = new_file_system("tmpfs", &options, always | attributes(*limits))?;
             attach(tmpfs, mount_point(root, target, Kind::Directory)?, &target.display().to_string())
         }
+        Mount::File { target, content, mode, uid, gid } => {
+            let name = target.display().to_string();
+            let file = file::new(root, content, &file::Owner { mode: *mode, uid: *uid, gid: *gid }, &name)?;
+            attach(file, mount_point(root, target, Kind::File)?, &name)
+        }
     }
+}
+
+fn attributes(limits: Limits) -> MountAttrFlags {
+    let set = |wanted, flag| if wanted { flag } else { MountAttrFlags::empty() };
+    set(limits.access == Access::ReadOnly, MountAttrFlags::MOUNT_ATTR_RDONLY)
+        | set(limits.nosuid, MountAttrFlags::MOUNT_ATTR_NOSUID)
+        | set(limits.nodev, MountAttrFlags::MOUNT_ATTR_NODEV)
+        | set(limits.noexec, MountAttrFlags::MOUNT_ATTR_NOEXEC)
 }
 
 /// Not chroot(2): that leaves the old root in reach, and CRI-O's seccomp profile denies it.

@@ -50,12 +50,22 @@ fn prepare(spec: &RunSpec) -> Result<Command, Error> {
     let argv = spec.argv.iter().enumerate().map(|(position, argument)| {
         CString::new(argument.as_bytes()).map_err(|_| Error::NulByte { what: format!("argument {position}") })
     });
-    let env = spec.env.iter().map(|(name, value)| {
-        CString::new(format!("{name}={value}"))
-            .map_err(|_| Error::NulByte { what: format!("variable {}", name.replace('\0', "\\0")) })
-    });
     let program = find_program(spec)?;
-    Ok(Command { program, argv: argv.collect::<Result<_, _>>()?, env: env.collect::<Result<_, _>>()? })
+    Ok(Command { program, argv: argv.collect::<Result<_, _>>()?, env: environment(spec)? })
+}
+
+fn environment(spec: &RunSpec) -> Result<Vec<CString>, Error> {
+    let is_hidden = |name: &str| spec.secret_env.iter().any(|(hidden, _)| hidden == name);
+    let shown =
+        spec.env.iter().map(|(name, value)| (name, value.as_bytes())).filter(|(name, _)| !is_hidden(name));
+    let hidden = spec.secret_env.iter().map(|(name, value)| (name, value.bytes()));
+    shown
+        .chain(hidden)
+        .map(|(name, value)| {
+            CString::new([name.as_bytes(), b"=", value].concat())
+                .map_err(|_| Error::NulByte { what: format!("variable {}", name.replace('\0', "\\0")) })
+        })
+        .collect()
 }
 
 /// No link leads out of the root, and no `/proc/self/fd` either (CVE-2024-21626).

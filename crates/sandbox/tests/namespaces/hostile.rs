@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::PathBuf;
 
-use sandbox::{Access, Error, Mount, RunSpec, Source};
+use sandbox::{Access, Error, Limits, Link, Mount, RunSpec, Source};
 
 use crate::Test;
 use crate::setting::{Setting, Who, run, success};
@@ -29,11 +29,7 @@ fn links_stay_inside(setting: &Setting) {
         symlink(&absolute, setting.root().join(name)).unwrap();
     }
     symlink("../../../../../../../../../etc", setting.root().join("up")).unwrap();
-    let bind = Mount::Bind {
-        source: PathBuf::from("/dev/null").into(),
-        target: "/up/canary".into(),
-        access: Access::ReadOnly,
-    };
+    let bind = Mount::bind(PathBuf::from("/dev/null"), "/up/canary", Access::ReadOnly);
     let spec =
         RunSpec { mounts: vec![bind], ..setting.script("stat -c %F /dev/null /proc/self/fd/0 /etc/canary") };
     assert!(success(&spec).starts_with("character special file"));
@@ -50,11 +46,7 @@ fn a_file_as_mount_point_is_refused(setting: &Setting) {
     let error = run(&setting.script("true")).unwrap_err();
     assert_eq!(error.to_string(), "cannot mount on `/proc` in the image: it is not a directory");
     fs::remove_file(setting.root().join("proc")).unwrap();
-    let bind = Mount::Bind {
-        source: setting.path("state").into(),
-        target: "/etc/passwd".into(),
-        access: Access::ReadOnly,
-    };
+    let bind = Mount::bind(setting.path("state"), "/etc/passwd", Access::ReadOnly);
     let error = run(&RunSpec { mounts: vec![bind], ..setting.script("true") }).unwrap_err();
     assert_eq!(error.to_string(), "cannot mount on `/etc/passwd` in the image: it is not a directory");
     assert!(!setting.root().join("proc").exists());
@@ -79,8 +71,8 @@ fn a_bind_source_stays_in_its_root(setting: &Setting) {
     symlink("/", stage.join("slash")).unwrap();
     symlink("../../../..", stage.join("dir/up")).unwrap();
     for path in ["slash", "dir/up", "..", "/", "dir/../../.."] {
-        let source = Source { root: stage.clone(), path: path.into() };
-        let bind = Mount::Bind { source, target: "/mnt".into(), access: Access::ReadWrite };
+        let source = Source { root: stage.clone(), path: path.into(), link: Link::Followed };
+        let bind = Mount::bind(source, "/mnt", Access::ReadWrite);
         let spec = RunSpec { mounts: vec![bind], ..setting.script("ls /mnt") };
         assert_eq!(success(&spec), "dir\nslash\n", "{path}");
     }
@@ -103,8 +95,8 @@ fn swapped_links_never_lead_out(setting: &Setting) {
             }
         });
         for _ in 0..30 {
-            let source = Source { root: cache.clone(), path: "sub".into() };
-            let bind = Mount::Bind { source, target: "/mnt".into(), access: Access::ReadWrite };
+            let source = Source { root: cache.clone(), path: "sub".into(), link: Link::Followed };
+            let bind = Mount::bind(source, "/mnt", Access::ReadWrite);
             let spec = RunSpec { mounts: vec![bind], ..setting.script("ls -d /mnt/etc") };
             match run(&spec) {
                 Ok(outcome) => assert!(!outcome.exit.is_success(), "{outcome:?}"),
@@ -138,7 +130,12 @@ fn removal_spares_what_is_not_ours(setting: &Setting) {
     let outside = setting.path("outside");
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("token"), "").unwrap();
-    let tmpfs = Mount::Tmpfs { target: "/mnt/place/token".into(), size: None, mode: 0o755 };
+    let tmpfs = Mount::Tmpfs {
+        target: "/mnt/place/token".into(),
+        size: None,
+        mode: 0o755,
+        limits: Limits::default(),
+    };
     let link = format!(
         "cd /mnt && rm -rf place 2>/dev/null; ln -s {} /mnt/link; echo > /mnt/file",
         outside.display()

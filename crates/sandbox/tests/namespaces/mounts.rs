@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use sandbox::{Access, Mount, Overlay, RunSpec, Upper};
+use sandbox::{
+    Access, CapabilitySet, Limits, Link, Mount, Overlay, Protection, RunSpec, Source, Submounts, Upper,
+};
 
 use crate::Test;
 use crate::setting::{Setting, Who, run, success};
@@ -13,12 +15,18 @@ use crate::setting::{Setting, Who, run, success};
 pub(crate) const TESTS: &[Test] = &[
     ("devices_work", Who::ALL, devices_work),
     ("what_concerns_the_machine_is_hidden_or_read_only", Who::ALL, the_machine_is_hidden),
+    ("what_concerns_the_machine_can_be_uncovered", Who::ALL, the_machine_can_be_uncovered),
     ("proc_is_new_where_the_kernel_allows", Who::ALL, proc_is_new_where_allowed),
     ("mount_points_leave_no_trace", Who::ALL, mount_points_leave_no_trace),
     ("what_a_step_makes_below_a_mount_point_stays", Who::ALL, what_a_step_makes_stays),
     ("a_dangling_link_leads_to_a_mount_point", Who::ALL, a_dangling_link_leads_to_a_mount_point),
     ("binds_are_read_only_or_not", Who::ALL, binds_are_read_only_or_not),
     ("tmpfs_has_its_size_and_mode", Who::ALL, tmpfs_has_its_size_and_mode),
+    ("limits_of_a_mount_hold", Who::ALL, limits_of_a_mount_hold),
+    ("a_file_is_there_in_memory_only", Who::ALL, a_file_is_in_memory_only),
+    ("a_file_has_its_owner", Who::MANY_IDS, a_file_has_its_owner),
+    ("a_link_can_be_mounted_itself", Who::ALL, a_link_can_be_mounted_itself),
+    ("secret_variables_win_and_do_not_show", Who::ALL, secret_variables_win),
     ("overlay_keeps_changes_apart", Who::ALL, overlay_keeps_changes_apart),
     ("overlay_takes_hundreds_of_trees", Who::ALL, overlay_takes_hundreds_of_trees),
     ("overlay_of_one_tree_is_read_only", Who::ALL, overlay_of_one_tree_is_read_only),
@@ -41,6 +49,23 @@ fn the_machine_is_hidden(setting: &Setting) {
         mkdir /sys/x && echo written; mount -t tmpfs x /tmp && echo mounted; umount /proc/kcore && echo bared
         true";
     assert_eq!(setting.output_of(script), "0\n0\n");
+}
+
+/// What `RUN --security=insecure` is for.
+fn the_machine_can_be_uncovered(setting: &Setting) {
+    let spec = RunSpec {
+        capabilities: CapabilitySet::ALL,
+        protection: Protection::Unmasked,
+        ..setting.script(
+            "grep -c ' /proc/' /proc/self/mounts; mkdir -p /tmp/m; mount -t tmpfs x /tmp/m && echo mounted",
+        )
+    };
+    let outcome = run(&spec).unwrap();
+    // A masked /proc of the pod stays masked.
+    if !matches!(setting.who, Who::Masked | Who::MaskedSingle) {
+        assert!(outcome.stdout.starts_with("0\n"), "{outcome:?}");
+    }
+    assert!(outcome.stdout.ends_with("mounted\n"), "{outcome:?}");
 }
 
 fn proc_is_new_where_allowed(setting: &Setting) {
@@ -74,15 +99,11 @@ fn mounts_all_over(setting: &Setting) -> Vec<Mount> {
     fs::write(&hosts, "127.0.0.1 localhost\n").unwrap();
     let directory = setting.path("directory");
     fs::create_dir_all(&directory).unwrap();
-    let bind = |source: &PathBuf, target: &str| Mount::Bind {
-        source: source.clone().into(),
-        target: target.into(),
-        access: Access::ReadOnly,
-    };
+    let bind = |source: &PathBuf, target: &str| Mount::bind(source.clone(), target, Access::ReadOnly);
     vec![
         bind(&hosts, "/etc/hosts"),
         bind(&hosts, "/etc/passwd"),
-        Mount::Tmpfs { target: "/run/secrets".into(), size: None, mode: 0o755 },
+        Mount::Tmpfs { target: "/run/secrets".into(), size: None, mode: 0o755, limits: Limits::default() },
         bind(&hosts, "/run/secrets/deep/er/token"),
         bind(&directory, "../var/cache/./x/../apt"),
         bind(&hosts, "/dev/extra"),
@@ -129,11 +150,7 @@ fn a_dangling_link_leads_to_a_mount_point(setting: &Setting) {
     let before = description(&root);
     let source = setting.path("resolv.conf");
     fs::write(&source, "nameserver 127.0.0.1\n").unwrap();
-    let bind = |target: &str| Mount::Bind {
-        source: source.clone().into(),
-        target: target.into(),
-        access: Access::ReadOnly,
-    };
+    let bind = |target: &str| Mount::bind(source.clone(), target, Access::ReadOnly);
     let script = "cat /etc/resolv.conf /run/resolve/stub.conf";
     let spec = RunSpec { mounts: vec![bind("/etc/link")], ..setting.script(script) };
     assert_eq!(success(&spec).lines().count(), 2);
@@ -145,7 +162,7 @@ fn a_dangling_link_leads_to_a_mount_point(setting: &Setting) {
 fn binds_are_read_only_or_not(setting: &Setting) {
     let shared = setting.path("shared");
     fs::create_dir(&shared).unwrap();
-    let mount = |access| Mount::Bind { source: shared.clone().into(), target: "/mnt".into(), access };
+    let mount = |access| Mount::bind(shared.clone(), "/mnt", access);
     let script = "echo written > /mnt/file && echo done";
     let read_only = RunSpec { mounts: vec![mount(Access::ReadOnly)], ..setting.script(script) };
     assert!(run(&read_only).unwrap().stderr.contains("Read-only file system"));
@@ -155,10 +172,97 @@ fn binds_are_read_only_or_not(setting: &Setting) {
 }
 
 fn tmpfs_has_its_size_and_mode(setting: &Setting) {
-    let tmpfs = Mount::Tmpfs { target: "/tmp".into(), size: Some(64 << 10), mode: 0o750 };
+    let tmpfs =
+        Mount::Tmpfs { target: "/tmp".into(), size: Some(64 << 10), mode: 0o750, limits: Limits::default() };
     let script = "stat -c %a /tmp; dd if=/dev/zero of=/tmp/f bs=1k count=100 2>/dev/null; stat -c %s /tmp/f";
     let spec = RunSpec { mounts: vec![tmpfs], ..setting.script(script) };
     assert_eq!(success(&spec), "750\n65536\n");
+}
+
+fn limits_of_a_mount_hold(setting: &Setting) {
+    let shared = setting.path("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::copy("/bin/busybox", shared.join("echo")).unwrap();
+    let mount = |limits| Mount::Bind {
+        source: shared.clone().into(),
+        target: "/mnt".into(),
+        limits,
+        submounts: Submounts::Included,
+    };
+    let script = "grep ' /mnt ' /proc/self/mounts; /mnt/echo works; true";
+    let limits = Limits { access: Access::ReadOnly, nosuid: true, nodev: true, noexec: true };
+    let none = Limits::default();
+    assert!(success(&RunSpec { mounts: vec![mount(none)], ..setting.script(script) }).ends_with("works\n"));
+    let tmpfs = Mount::Tmpfs { target: "/mnt".into(), size: None, mode: 0o755, limits };
+    for mount in [mount(limits), tmpfs] {
+        let shown = success(&RunSpec { mounts: vec![mount], ..setting.script(script) });
+        let options = shown.split(' ').nth(3).unwrap();
+        for option in ["ro", "nosuid", "nodev", "noexec"] {
+            assert!(options.split(',').any(|shown| shown == option), "{option} is not in {shown}");
+        }
+        assert!(!shown.ends_with("works\n"), "{shown}");
+    }
+}
+
+fn a_file_is_in_memory_only(setting: &Setting) {
+    let root = setting.root();
+    let before = description(&root);
+    let file = |target: &str, mode| Mount::File {
+        target: target.into(),
+        content: b"hunter2\n".to_vec().into(),
+        mode,
+        uid: 0,
+        gid: 0,
+    };
+    let mounts = vec![file("/run/secrets/a", 0o400), file("/dev/pipes/b", 0o755), file("/etc/passwd", 0o644)];
+    let script = "cat /run/secrets/a /dev/pipes/b /etc/passwd; stat -c '%a %u %s' /run/secrets/a /dev/pipes/b
+        echo x 2>/dev/null >> /run/secrets/a; chmod 777 /run/secrets/a 2>/dev/null; rm /run/secrets/a 2>/dev/null
+        stat -c %a /run/secrets/a; grep ' /run/secrets/a ' /proc/self/mounts | grep -c '^ramfs'; ls /run/secrets
+        grep -c ramfs /proc/self/mounts";
+    let spec = RunSpec { mounts, ..setting.script(script) };
+    assert!(!format!("{spec:?}").contains("hunter2"));
+    let expected = "hunter2\nhunter2\nhunter2\n400 0 8\n755 0 8\n400\n1\na\n3\n";
+    assert_eq!(success(&spec), expected);
+    assert_eq!(description(&root), before);
+    // The next step finds nothing of it.
+    assert_eq!(setting.output_of("ls /run 2>/dev/null; cat /etc/passwd"), "root:x:0:0::/:/bin/sh\n");
+}
+
+fn a_file_has_its_owner(setting: &Setting) {
+    let mount = |uid, gid| Mount::File {
+        target: "/run/key".into(),
+        content: b"key".to_vec().into(),
+        mode: 0o440,
+        uid,
+        gid,
+    };
+    let spec = RunSpec { mounts: vec![mount(1000, 1001)], ..setting.script("stat -c '%u %g %a' /run/key") };
+    assert_eq!(success(&spec), "1000 1001 440\n");
+    if setting.who == Who::Subordinate {
+        let spec = RunSpec { mounts: vec![mount(0, 4_000_000)], ..setting.script("true") };
+        assert!(run(&spec).unwrap_err().to_string().contains("4000000"));
+    }
+}
+
+fn a_link_can_be_mounted_itself(setting: &Setting) {
+    let stage = setting.path("stage");
+    fs::create_dir(&stage).unwrap();
+    symlink("/home", stage.join("link")).unwrap();
+    let source = Source { root: stage, path: "link".into(), link: Link::Kept };
+    let mount = Mount::bind(source, "/tmp/link", Access::ReadOnly);
+    let spec = RunSpec {
+        mounts: vec![mount],
+        ..setting.script("readlink /tmp/link; touch /tmp/link/new; ls /home")
+    };
+    assert_eq!(success(&spec), "/home\nnew\n");
+}
+
+fn secret_variables_win(setting: &Setting) {
+    let mut spec = setting.script("echo $TOKEN $OTHER; env | grep -c TOKEN");
+    spec.env.extend([("TOKEN".to_owned(), "public".to_owned()), ("OTHER".to_owned(), "o".to_owned())]);
+    spec.secret_env = vec![("TOKEN".to_owned(), b"hunter2".to_vec().into())];
+    assert!(!format!("{spec:?}").contains("hunter2"));
+    assert_eq!(success(&spec), "hunter2 o\n1\n");
 }
 
 fn directories(setting: &Setting, names: &[&str]) {

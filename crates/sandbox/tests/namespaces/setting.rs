@@ -10,7 +10,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::CapabilitySet as Kernel;
 use sandbox::{
     Cancellation, CapabilitySet, Choice, Error, Exit, Facts, Identity, MapWriter, Network, ProbeSettings,
-    Requested, RunSpec, Stream,
+    Protection, Requested, RunSpec, Stream,
 };
 use tempfile::TempDir;
 
@@ -107,7 +107,9 @@ impl Setting {
             uid: 0,
             gid: 0,
             groups: Vec::new(),
+            secret_env: Vec::new(),
             capabilities: CapabilitySet::DEFAULT,
+            protection: Protection::Masked,
             network: Network::Host,
             hostname: "builder".to_owned(),
         }
