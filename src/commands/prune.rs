@@ -15,11 +15,12 @@ pub(super) fn run(args: &PruneArgs, global: &GlobalArgs, environment: &Environme
     let mut session = Session::enter(global, Requested::default(), environment, Progress::new(Style::Quiet))?;
     let pruned = session.store_alone()?.prune(&options)?;
     stdout::print(&format!(
-        "removed {} images, {} blobs, {} unpacked layers, {} cache records: {}\n",
+        "removed {} images, {} blobs, {} unpacked layers, {} cache records, {} cache mounts: {}\n",
         pruned.images,
         pruned.blobs,
         pruned.layers,
         pruned.cache_records,
+        pruned.cache_mounts,
         size(pruned.bytes)
     ))
 }

@@ -1,9 +1,9 @@
 //! What builds leave on disk: blobs by digest, images by name, unpacked layers, cache records; and image archives.
 //!
 //! A store is one directory. It *is* an OCI image layout that other tools read (`oci-layout`, `index.json`,
-//! `blobs/sha256/…`), and holds three more directories that they do not look at: `layers/` (unpacked layers for
-//! overlay), `cache/` (records of steps) and `work/` (what running processes have under way). Several processes
-//! may use one store at a time.
+//! `blobs/sha256/…`), and holds four more directories that they do not look at: `layers/` (unpacked layers for
+//! overlay), `cache/` (records of steps), `cache-mounts/` (directories that steps keep) and `work/` (what running
+//! processes have under way). Several processes may use one store at a time.
 //!
 //! Every file appears whole under its name or not at all: it is written below `work/` and renamed. Blobs and layers
 //! are not flushed to the disk, as they can be fetched again: after a power cut a blob fails its size or digest
@@ -14,6 +14,7 @@
 
 mod blobs;
 mod cache;
+mod cache_mounts;
 mod error;
 pub mod export;
 mod files;
@@ -31,6 +32,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use blobs::{BlobFile, BlobWriter, VerifiedReader};
+pub use cache_mounts::{CacheMount, CacheSharing, HeldCacheMount, StagedCacheMount};
 pub use error::Error;
 pub use images::Image;
 pub use layers::StagedLayer;

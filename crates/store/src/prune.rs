@@ -11,9 +11,10 @@ use oci::Digest;
 use crate::graph::{self, Broken};
 use crate::images::REF_NAME;
 use crate::layout::Layout;
-use crate::{Error, Store, cache, files, layers, remove};
+use crate::{Error, Store, cache, cache_mounts, files, layers, remove};
 
-/// Which of the things that only save time are kept: cache records with their blobs, and unpacked layers.
+/// Which of the things that only save time are kept: cache records with their blobs, unpacked layers, and the
+/// directories of cache mounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Keep {
     /// All of them.
@@ -43,6 +44,8 @@ pub struct Pruned {
     pub blobs: usize,
     /// Unpacked layers.
     pub layers: usize,
+    /// Directories of cache mounts.
+    pub cache_mounts: usize,
     /// Cache records, the damaged ones among them.
     pub cache_records: usize,
     /// Bytes of disk freed.
@@ -77,7 +80,13 @@ fn sweep(layout: &Layout, trash: &Path, options: &PruneOptions) -> Result<Pruned
     }
     let mut needed = blobs_of_images(layout)?;
     pruned.cache_records = sweep_cache(layout, options.cache, &mut needed)?;
-    pruned.layers = sweep_layers(layout, options.cache, trash)?;
+    pruned.layers = sweep_dirs(&layers::dir(layout.dir()), options.cache, trash, "layer")?;
+    for mounts in files::sorted_entries(&cache_mounts::dir(layout.dir()))? {
+        let name = format!("cache-mount-{}", pruned.cache_mounts);
+        pruned.cache_mounts += sweep_dirs(&mounts, options.cache, trash, &name)?;
+        // The directory of a key is removed when its last one is.
+        drop(fs::remove_dir(&mounts));
+    }
     for blob in files::sorted_entries(&layout.blobs())? {
         let keep = files::digest_named(&blob).is_none_or(|digest| needed.contains(&digest));
         if !keep {
@@ -118,13 +127,14 @@ fn sweep_cache(layout: &Layout, keep: Keep, needed: &mut BTreeSet<Digest>) -> Re
     Ok(removed)
 }
 
-/// Moves layers to `trash`, so that none is ever there in part.
-fn sweep_layers(layout: &Layout, keep: Keep, trash: &Path) -> Result<usize, Error> {
+/// Moves the directories in `dir` to `trash`, each under a name that begins with `prefix`, so that none is ever there in
+/// part.
+fn sweep_dirs(dir: &Path, keep: Keep, trash: &Path, prefix: &str) -> Result<usize, Error> {
     let mut removed = 0;
-    for layer in files::sorted_entries(&layers::dir(layout.dir()))? {
-        if !is_kept(keep, &layer)? {
-            let target: PathBuf = trash.join(removed.to_string());
-            fs::rename(&layer, &target).map_err(|source| Error::io("remove", &layer, source))?;
+    for entry in files::sorted_entries(dir)? {
+        if !is_kept(keep, &entry)? {
+            let target: PathBuf = trash.join(format!("{prefix}-{removed}"));
+            fs::rename(&entry, &target).map_err(|source| Error::io("remove", &entry, source))?;
             removed += 1;
         }
     }

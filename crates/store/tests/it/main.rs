@@ -3,6 +3,7 @@
 
 mod blobs;
 mod cache;
+mod cache_mounts;
 mod export;
 mod fixture;
 mod images;
