@@ -241,6 +241,12 @@ pub enum Cause {
         /// What is wrong with it.
         why: String,
     },
+    /// The secrets are more than can be searched for.
+    #[error("cannot hide the secrets in the output of steps")]
+    Mask {
+        /// Why not.
+        source: aho_corasick::BuildError,
+    },
     /// Talking to a registry failed.
     #[error("cannot {action} `{reference}`")]
     Registry {

@@ -59,6 +59,7 @@ pub use secret::Secret;
 use context::Contexts;
 use plan::{Plan, PlannedStage};
 use resolve::first_base;
+use secret::Mask;
 use snapshot::Driver;
 use snapshot::overlay::Overlay;
 use snapshot::vfs::Vfs;
@@ -165,14 +166,24 @@ impl Engine {
             let source = Arc::clone(&plan.source);
             self.shared.event(Event::Warning { source, diagnostic: diagnostic.clone() });
         }
+        let mask = Mask::new(&options.secrets, &options.build_args)?;
         let contexts = Contexts::open(files, options)?;
         let bases = self.shared.resolve_all(&mut plan, options)?;
         let order = plan.order()?;
         let total = plan.stages.values().map(PlannedStage::steps).sum();
         let base = first_base(&plan, &bases).cloned();
         let stages = BTreeMap::new();
-        let mut solver =
-            Solver { shared: &self.shared, options, plan: &plan, bases, contexts, stages, total, begun: 0 };
+        let mut solver = Solver {
+            shared: &self.shared,
+            options,
+            plan: &plan,
+            bases,
+            contexts,
+            mask,
+            stages,
+            total,
+            begun: 0,
+        };
         for index in order {
             solver.stage(&plan.stages[&index])?;
         }

@@ -18,6 +18,7 @@ use crate::options::{BuildOptions, Times};
 use crate::pack::Packing;
 use crate::plan::{Origin, Plan, PlannedStage, Sourced};
 use crate::run::RunOp;
+use crate::secret::Mask;
 use crate::snapshot::{Tree, chain};
 use crate::stage::State;
 use crate::step::{Op, Texts, step};
@@ -35,6 +36,8 @@ pub(crate) struct Solver<'a> {
     pub(crate) bases: Bases,
     /// The directories that they copy from.
     pub(crate) contexts: Contexts,
+    /// What must not be shown.
+    pub(crate) mask: Mask,
     /// The finished stages by their number.
     pub(crate) stages: BTreeMap<usize, State>,
     /// The number of steps, and of those begun.
@@ -94,7 +97,7 @@ impl Solver<'_> {
     /// The first layer of a stage that starts from a directory: all that is in it.
     fn fill(&mut self, progress: &mut Progress<'_>, name: &str) -> Result<(), Error> {
         let stage = progress.stage;
-        let id = self.begin(stage, format!("FROM {name}"));
+        let id = self.begin(stage, &format!("FROM {name}"));
         let place = &stage.base_place;
         let texts = Texts::new(self.plan, &place.source, stage.index);
         let op = Op::Copy(CopyOp::everything(stage.base.clone(), place.span));
@@ -105,18 +108,18 @@ impl Solver<'_> {
     }
 
     /// Tells that the next step begins.
-    fn begin(&mut self, stage: &PlannedStage, text: String) -> StepId {
+    fn begin(&mut self, stage: &PlannedStage, text: &str) -> StepId {
         self.begun += 1;
         let (stage, stage_name) = (stage.index, stage.name.clone());
         let id = StepId { stage, stage_name, number: self.begun, total: self.total };
-        self.shared.event(Event::StepStarted { step: id.clone(), text });
+        self.shared.event(Event::StepStarted { step: id.clone(), text: self.mask.text(text) });
         id
     }
 
     fn statement(&mut self, progress: &mut Progress<'_>, sourced: &Sourced) -> Result<(), Error> {
         self.shared.check_cancelled()?;
         let Sourced { statement, source } = sourced;
-        let id = self.begin(progress.stage, statement.text.clone());
+        let id = self.begin(progress.stage, &statement.text);
         let texts = Texts::new(self.plan, source, progress.stage.index);
         let cached = step(&statement.instruction, &mut progress.state, &texts, self.options)
             .and_then(|step| {
@@ -223,7 +226,7 @@ impl Solver<'_> {
                 let owner = op.owner.as_deref().map(|text| users::owner(root, text)).transpose()?;
                 place(op, groups, root, owner, self.options.now)
             }
-            Op::Run(op) => self.shared.run(op, root, id),
+            Op::Run(op) => self.shared.run(op, root, id, &self.mask),
         }
     }
 

@@ -1,6 +1,7 @@
 //! RUN: a command in the root file system of its stage.
 
-use std::collections::VecDeque;
+mod output;
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +11,15 @@ use sandbox::{Access, CapabilitySet, Mount, Protection, RunSpec};
 
 use crate::Shared;
 use crate::error::{Cause, Error};
-use crate::event::{Event, StepId, Stream};
+use crate::event::StepId;
 use crate::options::{Network, Volume};
+use crate::secret::Mask;
 use crate::users::user;
+
+use self::output::Output;
 
 /// The host name that every RUN sees, so that it cannot differ between machines.
 const HOSTNAME: &str = "builder";
-/// How much of the output of a failing step its error shows.
-const LAST_LINES: usize = 10;
-const LAST_LINE_BYTES: usize = 400;
 
 /// What a RUN does.
 #[derive(Debug)]
@@ -46,8 +47,8 @@ pub(crate) struct RunOp {
 }
 
 impl Shared {
-    /// Runs the command in `root`.
-    pub(crate) fn run(&self, op: &RunOp, root: &Root, step: &StepId) -> Result<(), Error> {
+    /// Runs the command in `root`; `mask` is over all that it writes.
+    pub(crate) fn run(&self, op: &RunOp, root: &Root, step: &StepId, mask: &Mask) -> Result<(), Error> {
         if op.is_empty {
             return Ok(());
         }
@@ -85,20 +86,14 @@ impl Shared {
             },
             hostname: op.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned()),
         };
-        self.execute(&spec, step)
+        self.execute(&spec, step, mask)
     }
 
-    fn execute(&self, spec: &RunSpec, step: &StepId) -> Result<(), Error> {
-        let mut tail = Tail::default();
-        let mut output = |stream, bytes: &[u8]| {
-            tail.push(bytes);
-            let stream = match stream {
-                sandbox::Stream::Stdout => Stream::Stdout,
-                sandbox::Stream::Stderr => Stream::Stderr,
-            };
-            self.event(Event::StepOutput { step: step.clone(), stream, bytes: bytes.to_vec() });
-        };
-        let exit = match sandbox::run(spec, &mut output, &self.cancel) {
+    fn execute(&self, spec: &RunSpec, step: &StepId, mask: &Mask) -> Result<(), Error> {
+        let mut output = Output::new(self, step, mask);
+        let exit = sandbox::run(spec, &mut |stream, bytes: &[u8]| output.write(stream, bytes), &self.cancel);
+        let last_output = output.finish();
+        let exit = match exit {
             Err(sandbox::Error::Cancelled) => return Err(Cause::Cancelled.into()),
             exit => exit.map_err(|source| Cause::Sandbox { action: "run the command", source })?,
         };
@@ -110,7 +105,7 @@ impl Shared {
             stage: step.stage_name.clone(),
             number: step.number,
             total: step.total,
-            last_output: tail.lines(),
+            last_output,
         }
         .into())
     }
@@ -159,54 +154,4 @@ fn environment(op: &RunOp, home: &str) -> Vec<(String, String)> {
         env.push(("HOME".to_owned(), home.to_owned()));
     }
     env
-}
-
-/// The last lines of a step's output.
-#[derive(Debug, Default)]
-struct Tail {
-    lines: VecDeque<Vec<u8>>,
-    /// Whether the last line has not ended yet.
-    open: bool,
-}
-
-impl Tail {
-    fn push(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if !self.open {
-                self.lines.push_back(Vec::new());
-            }
-            if self.lines.len() > LAST_LINES {
-                self.lines.pop_front();
-            }
-            let text = piece.strip_suffix(b"\n").unwrap_or(piece);
-            if let Some(line) = self.lines.back_mut() {
-                let room = LAST_LINE_BYTES.saturating_sub(line.len());
-                line.extend_from_slice(&text[..text.len().min(room)]);
-            }
-            self.open = !piece.ends_with(b"\n");
-        }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tail_is_bounded_and_joins_pieces() {
-        let mut tail = Tail::default();
-        tail.push(b"one\ntw");
-        tail.push(b"o\n\n");
-        assert_eq!(tail.lines(), ["one", "two", ""]);
-        for number in 0..100 {
-            tail.push(format!("{number}\n").as_bytes());
-        }
-        assert_eq!(tail.lines().first().map(String::as_str), Some("90"));
-        tail.push(&vec![b'x'; 100_000]);
-        assert_eq!(tail.lines().last().map(String::len), Some(LAST_LINE_BYTES));
-    }
 }

@@ -1,9 +1,13 @@
 //! Values that steps may see and nothing else may.
 
+mod mask;
+
 use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
+
+pub(crate) use self::mask::{Mask, MaskedStream};
 
 /// A secret value: never shown by `Debug`, overwritten in memory when its last clone is dropped.
 #[derive(Clone)]
