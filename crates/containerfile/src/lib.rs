@@ -27,6 +27,7 @@ mod logical_line;
 mod origin;
 mod parser;
 mod predefined;
+mod preprocess;
 mod source;
 mod span;
 mod stage;
@@ -46,6 +47,7 @@ pub use instruction::{
 };
 pub use parser::{parse, parse_onbuild_trigger};
 pub use predefined::{PLATFORM_ARGS, PREDEFINED_ARGS};
+pub use preprocess::{CppFlags, InvalidCppFlag, ReadInclude, Unprocessed, preprocess};
 pub use source::{Excerpt, Position, Source};
 pub use span::{Span, Spanned};
 pub use stage::{Containerfile, From, Stage, Statement};

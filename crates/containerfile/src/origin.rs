@@ -15,12 +15,12 @@ pub(crate) struct File {
 }
 
 /// The files, and which bytes came from which.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Origin {
     files: Vec<File>,
     /// In the order of the text; the first one starts at 0.
     runs: Vec<Run>,
-    /// Where Containerfiles start that are complete in themselves; the first one at 0.
+    /// Where Containerfiles start that are complete in themselves, but for the first one.
     parts: Vec<usize>,
 }
 
@@ -68,11 +68,34 @@ impl File {
 impl Origin {
     /// A text that is the whole of `file`.
     pub(crate) fn of_file(file: File) -> Self {
-        Self {
-            files: vec![file],
-            runs: vec![Run { at: 0, file: 0, start: 0, replaced: None }],
-            parts: vec![0],
+        let mut origin = Self::default();
+        let file = origin.add(file);
+        origin.push(0, file, 0, None);
+        origin
+    }
+
+    /// Adds a file and gives its number.
+    pub(crate) fn add(&mut self, file: File) -> usize {
+        self.files.push(file);
+        self.files.len() - 1
+    }
+
+    /// The number of files.
+    pub(crate) fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Tells that the text comes from byte `start` of `file` from `at` on.
+    ///
+    /// It is a copy, or stands in for `replaced` bytes.
+    pub(crate) fn push(&mut self, at: usize, file: usize, start: usize, replaced: Option<usize>) {
+        if let Some(last) = self.runs.last()
+            && (last.file, last.replaced, replaced) == (file, None, None)
+            && last.start + (at - last.at) == start
+        {
+            return;
         }
+        self.runs.push(Run { at, file, start, replaced });
     }
 
     /// Puts another text behind this one, whose length is `at`.
@@ -84,6 +107,7 @@ impl Origin {
             file: files + run.file,
             ..run
         }));
+        self.parts.push(at);
         self.parts.extend(other.parts.into_iter().map(|part| at + part));
     }
 
@@ -108,7 +132,7 @@ impl Origin {
     fn run(&self, offset: usize) -> Run {
         // Of several runs at one offset all but the last are empty.
         let index = self.runs.partition_point(|run| run.at <= offset).saturating_sub(1);
-        self.runs[index]
+        self.runs.get(index).copied().unwrap_or(Run { at: 0, file: 0, start: 0, replaced: None })
     }
 
     /// File and offset of the byte at `offset`.

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::Span;
 use crate::origin::{File, Origin};
+use crate::{Diagnostic, Span};
 
 /// The text of a Containerfile (or of an `ONBUILD` trigger) and the name it has in messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Source {
     lossy: bool,
     /// Where the text came from, unless it is one file as it was read.
     origin: Option<Origin>,
+    /// What was to be said of it before it is parsed.
+    warnings: Vec<Diagnostic>,
 }
 
 /// A place as people count: both numbers start at 1, columns are characters.
@@ -48,7 +50,7 @@ impl Source {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        Self { file: File::new(name.into(), text), lossy: false, origin: None }
+        Self { file: File::new(name.into(), text), lossy: false, origin: None, warnings: Vec::new() }
     }
 
     /// Takes bytes as they were read. A byte order mark at their start is dropped.
@@ -73,11 +75,25 @@ impl Source {
 
     fn and(self, other: Self) -> Self {
         let lossy = self.lossy || other.lossy;
+        let at = self.text().len();
+        let moved = other.warnings.into_iter().map(|it| Diagnostic { span: it.span.moved(at), ..it });
+        let warnings = self.warnings.into_iter().chain(moved).collect();
         let mut text = self.file.text().to_owned();
         let mut origin = self.origin.unwrap_or_else(|| Origin::of_file(self.file.clone()));
         origin.append(text.len(), other.origin.unwrap_or_else(|| Origin::of_file(other.file.clone())));
         text.push_str(other.file.text());
-        Self { file: File::new(self.file.name().to_owned(), text), lossy, origin: Some(origin) }
+        Self::assembled(self.file.name().to_owned(), text, lossy, origin, warnings)
+    }
+
+    /// A text made from files.
+    pub(crate) fn assembled(
+        name: String,
+        text: String,
+        lossy: bool,
+        origin: Origin,
+        warnings: Vec<Diagnostic>,
+    ) -> Self {
+        Self { file: File::new(name, text), lossy, origin: Some(origin), warnings }
     }
 
     /// The name for messages, such as `Containerfile` or `ONBUILD trigger of debian:13`.
@@ -92,9 +108,19 @@ impl Source {
 
     /// The Containerfiles of which the text was [joined](Self::join), as ranges of it.
     pub(crate) fn parts(&self) -> Vec<Range<usize>> {
-        let starts = self.origin.as_ref().map_or(&[0][..], Origin::parts);
-        let ends = starts[1..].iter().copied().chain([self.text().len()]);
-        starts.iter().zip(ends).map(|(start, end)| *start..end).collect()
+        let later = self.origin.as_ref().map_or(&[][..], Origin::parts).iter().copied();
+        let starts = std::iter::once(0).chain(later.clone());
+        starts.zip(later.chain([self.text().len()])).map(|(start, end)| start..end).collect()
+    }
+
+    /// What was to be said of the text before it is parsed.
+    pub(crate) fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The text as a file of another one.
+    pub(crate) fn into_file(self) -> File {
+        self.file
     }
 
     /// Whether bytes were replaced because they are not UTF-8.

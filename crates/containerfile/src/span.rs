@@ -31,6 +31,11 @@ impl Span {
         self.start == self.end
     }
 
+    /// The same bytes in a text that has `bytes` more before them.
+    pub(crate) fn moved(self, bytes: usize) -> Self {
+        Self { start: self.start + bytes, end: self.end + bytes }
+    }
+
     /// The smallest range that covers both.
     pub fn to(self, other: Self) -> Self {
         Self { start: self.start.min(other.start), end: self.end.max(other.end) }

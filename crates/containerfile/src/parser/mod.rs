@@ -100,7 +100,7 @@ impl<'a> Parser<'a> {
             stages: Vec::new(),
             global_args: Vec::new(),
             errors: Vec::new(),
-            warnings: Vec::new(),
+            warnings: source.warnings().to_vec(),
             in_stage: false,
         }
     }
