@@ -2,6 +2,9 @@
 
 use std::io;
 
+use containerfile::{Diagnostic, Source};
+use engine::Cause;
+
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -67,6 +70,20 @@ impl Error {
             Self::NoDestination { .. } => Some("give the destination as the second argument".to_owned()),
             Self::Results(error) => error.hint(),
             Self::Io { .. } | Self::Unfit => None,
+        }
+    }
+
+    /// The diagnostics it is made of, and the text that they point into.
+    pub(crate) fn diagnostics(&self) -> Option<(&Source, &[Diagnostic])> {
+        match self {
+            Self::Settings(crate::settings::Error::Preprocess(failed)) => {
+                Some((&failed.source, &failed.diagnostics))
+            }
+            Self::Engine(error) => match &*error.cause {
+                Cause::Syntax { source_text, diagnostics } => Some((source_text, diagnostics)),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

@@ -20,6 +20,9 @@ pub(crate) struct BuildArgs {
     /// Dockerfile or dockerfile in the context]
     #[arg(short, long, value_name = "FILE")]
     pub file: Vec<PathBuf>,
+    /// Flag for the preprocessor of files called `.in`: -DNAME[=VALUE], -UNAME or -IDIR
+    #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
+    pub cpp_flag: Vec<String>,
     /// Name of the image; may be given several times
     #[arg(short, long, value_name = "NAME")]
     pub tag: Vec<String>,

@@ -79,7 +79,6 @@ const BUILD: &[Flag] = &[
     flag("check", Bool, OnlyValue("false")),
     flag("compat-volumes", Bool, OnlyValue("false")),
     flag("compress", Bool, Harmless),
-    flag("cpp-flag", Required, NotYet),
     flag("cpu-period", Required, CGROUPS),
     flag("cpu-quota", Required, CGROUPS),
     Flag { short: Some('c'), ..flag("cpu-shares", Required, CGROUPS) },

@@ -9,7 +9,6 @@ use std::error::Error as _;
 use std::io::Write as _;
 
 use containerfile::{Diagnostic, Excerpt, Severity, Source, Span};
-use engine::Cause;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -62,13 +61,8 @@ impl Serialize for Place<'_> {
 impl<'a> Report<'a> {
     /// What is told of an error: several reports for a text with several mistakes.
     pub(crate) fn of_error(error: &'a Error) -> Vec<Self> {
-        if let Error::Engine(engine) = error
-            && let Cause::Syntax { source_text, diagnostics } = &*engine.cause
-        {
-            return diagnostics
-                .iter()
-                .map(|diagnostic| Self::of_diagnostic(diagnostic, source_text))
-                .collect();
+        if let Some((source, diagnostics)) = error.diagnostics() {
+            return diagnostics.iter().map(|diagnostic| Self::of_diagnostic(diagnostic, source)).collect();
         }
         let place = match error {
             Error::Engine(engine) => engine.place.as_ref(),

@@ -59,7 +59,7 @@ pub(crate) fn settle(
         push: args.results.push,
         results: results(&args.results),
         notes,
-        files: FileSettings::settle(args)?,
+        files: FileSettings::settle(args, environment)?,
         options: options(args, tags, secrets.values, environment)?,
     })
 }

@@ -6,15 +6,26 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use containerfile::Source;
+use containerfile::{CppFlags, Source};
 
-use super::Error;
+use super::{Error, preprocess};
 
 /// In the order of precedence; the last one is BuildKit's.
 const NAMES: [&str; 3] = ["Containerfile", "Dockerfile", "dockerfile"];
 
 /// No honest Containerfile or ignore file is larger.
 const SIZE_LIMIT: u64 = 16 << 20;
+
+/// What the user names.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    /// The parts of the Containerfile; `-` is standard input.
+    pub containerfiles: Vec<PathBuf>,
+    /// The ignore file to use instead of those that have their usual name.
+    pub ignorefile: Option<PathBuf>,
+    /// How a `.in` file is preprocessed.
+    pub flags: CppFlags,
+}
 
 /// A Containerfile with what belongs to it.
 #[derive(Debug)]
@@ -60,12 +71,12 @@ impl Context {
     }
 
     /// The file's bytes, without leaving the context; `None` if it is not there.
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Error> {
         self.root.read_bounded(path, SIZE_LIMIT).map_err(|source| Error::Context { source })
     }
 
     /// How messages call a file of the context: as the user would from where they stand.
-    fn shown(&self, path: &Path) -> PathBuf {
+    pub(super) fn shown(&self, path: &Path) -> PathBuf {
         self.shown.join(path)
     }
 
@@ -75,18 +86,12 @@ impl Context {
     }
 }
 
-/// The Containerfile that `files` are one after the other, or the one of `context`, with its ignore file, or the one
-/// named by `ignorefile`.
+/// The Containerfile that the named files are one after the other, or the one of `context`, with its ignore file.
 ///
 /// `context` is `None` if there is none. `stdin` is read for a file `-`.
-pub(crate) fn find(
-    context: Option<&Context>,
-    files: &[PathBuf],
-    ignorefile: Option<&Path>,
-    stdin: &mut dyn Read,
-) -> Result<Found, Error> {
-    let (sources, beside): (Vec<_>, Vec<_>) = containerfiles(context, files, stdin)?.into_iter().unzip();
-    let ignore = match (ignorefile, context) {
+pub(crate) fn find(context: Option<&Context>, named: &Named, stdin: &mut dyn Read) -> Result<Found, Error> {
+    let (sources, beside): (Vec<_>, Vec<_>) = containerfiles(context, named, stdin)?.into_iter().unzip();
+    let ignore = match (&named.ignorefile, context) {
         (Some(file), _) => Some(text(file, read(file)?)?),
         (None, Some(context)) => ignore_file(context, &beside)?,
         (None, None) => None,
@@ -97,24 +102,24 @@ pub(crate) fn find(
 /// The Containerfiles, and where each stands.
 fn containerfiles(
     context: Option<&Context>,
-    files: &[PathBuf],
+    named: &Named,
     stdin: &mut dyn Read,
 ) -> Result<Vec<(Source, Beside)>, Error> {
-    match (files, context) {
+    match (named.containerfiles.as_slice(), context) {
         ([], Some(context)) => Ok(vec![usual(context)?]),
         ([], None) => Ok(vec![(from_stdin(stdin)?, Beside::Nothing)]),
         (files, context) => files
             .iter()
             .map(|file| match file {
                 file if is_stdin(file) => Ok((from_stdin(stdin)?, Beside::Nothing)),
-                file => named(file, context),
+                file => named_file(file, context, &named.flags),
             })
             .collect(),
     }
 }
 
 /// Where ignore files of a Containerfile are looked for: next to it.
-enum Beside {
+pub(super) enum Beside {
     Nothing,
     File(PathBuf),
     InContext(PathBuf),
@@ -130,13 +135,19 @@ fn usual(context: &Context) -> Result<(Source, Beside), Error> {
     Err(Error::NoContainerfile { tried: NAMES.iter().map(|name| context.shown(name.as_ref())).collect() })
 }
 
+/// A file that the user names, preprocessed if it is called `.in`.
+fn named_file(file: &Path, context: Option<&Context>, flags: &CppFlags) -> Result<(Source, Beside), Error> {
+    let (source, beside) = as_written(file, context)?;
+    if file.extension().is_none_or(|extension| extension != "in") {
+        return Ok((source, beside));
+    }
+    Ok((preprocess::run(source, &beside, context, flags)?, beside))
+}
+
 /// A file that the user names: from where they stand, or, as with buildah, inside the context.
-fn named(file: &Path, context: Option<&Context>) -> Result<(Source, Beside), Error> {
+fn as_written(file: &Path, context: Option<&Context>) -> Result<(Source, Beside), Error> {
     if is_url(file) {
         return Err(Error::Unsupported { what: "a URL as the Containerfile".to_owned() });
-    }
-    if file.extension().is_some_and(|extension| extension == "in") {
-        return Err(Error::Unsupported { what: format!("the C preprocessor for `{}`", file.display()) });
     }
     match read(file) {
         Ok(bytes) => Ok((Source::from_bytes(file.to_string_lossy(), &bytes), Beside::File(file.to_owned()))),
@@ -218,12 +229,12 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<Source, Error> {
     Ok(Source::new(path.to_string_lossy(), text))
 }
 
-/// Whether `path` is somewhere else.
 /// Whether a name on the command line stands for standard input.
 pub(crate) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// Whether `path` is somewhere else.
 pub(crate) fn is_url(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.contains("://") || path.starts_with("git@"))
 }
@@ -242,10 +253,14 @@ mod tests {
         dir
     }
 
+    fn named(containerfiles: &[PathBuf]) -> Named {
+        Named { containerfiles: containerfiles.to_vec(), ..Named::default() }
+    }
+
     fn found(context: &Path, file: Option<&Path>) -> Result<(String, Option<String>), Error> {
         let context = Context::open(context)?;
-        let files = file.map(Path::to_owned);
-        let found = find(Some(&context), files.as_slice(), None, &mut std::io::empty())?;
+        let named = named(file.map(Path::to_owned).as_slice());
+        let found = find(Some(&context), &named, &mut std::io::empty())?;
         let ignore = found.ignore.map(|ignore| ignore.text().to_owned());
         Ok((found.containerfile.text().to_owned(), ignore))
     }
@@ -316,14 +331,14 @@ mod tests {
         let dir = tree(&[(".dockerignore", "x"), ("-.dockerignore", "no")]);
         let mut stdin: &[u8] = b"FROM scratch";
         let context = Context::open(dir.path()).unwrap();
-        let found = find(Some(&context), &["-".into()], None, &mut stdin).unwrap();
+        let found = find(Some(&context), &named(&["-".into()]), &mut stdin).unwrap();
         assert_eq!(
             (found.containerfile.name(), found.containerfile.text()),
             ("standard input", "FROM scratch")
         );
         assert_eq!(found.ignore.unwrap().text(), "x");
         let mut stdin: &[u8] = b"FROM scratch";
-        assert!(find(None, &[], None, &mut stdin).unwrap().ignore.is_none());
+        assert!(find(None, &Named::default(), &mut stdin).unwrap().ignore.is_none());
     }
 
     #[test]
@@ -331,7 +346,7 @@ mod tests {
         let dir = tree(&[("a", "FROM a"), ("b", "RUN b"), ("b.dockerignore", "x"), (".dockerignore", "y")]);
         let files = ["-", "a", "b"].map(PathBuf::from);
         let mut stdin: &[u8] = b"ARG c\n";
-        let found = find(Some(&Context::open(dir.path()).unwrap()), &files, None, &mut stdin).unwrap();
+        let found = find(Some(&Context::open(dir.path()).unwrap()), &named(&files), &mut stdin).unwrap();
         let stages = ::containerfile::parse(&found.containerfile).unwrap().stages;
         assert_eq!((stages.len(), stages[0].instructions.len()), (1, 1));
         assert_eq!(found.ignore.unwrap().text(), "x");
@@ -345,7 +360,7 @@ mod tests {
         let below = context.below(Path::new("a/b")).unwrap();
         assert_eq!(below.dir(), dir.path().join("ctx/a/b"));
         assert_eq!(
-            find(Some(&below), &[], None, &mut std::io::empty()).unwrap().containerfile.text(),
+            find(Some(&below), &Named::default(), &mut std::io::empty()).unwrap().containerfile.text(),
             "FROM scratch"
         );
         for path in ["../out", "a/link", "none"] {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use engine::{Engine, Fetched, Files, Location};
 
-use super::Error;
-use super::containerfile::{self, Context};
+use super::containerfile::{self, Context, Named};
+use super::{Environment, Error, preprocess};
 use crate::args::BuildArgs;
 use crate::error::Error as CommandError;
 
@@ -19,8 +19,7 @@ use crate::error::Error as CommandError;
 pub(crate) struct FileSettings {
     context: Place,
     sub_path: Option<PathBuf>,
-    containerfiles: Vec<PathBuf>,
-    ignorefile: Option<PathBuf>,
+    named: Named,
 }
 
 #[derive(Debug)]
@@ -32,7 +31,7 @@ enum Place {
 
 impl FileSettings {
     /// Settles where things are; reads nothing yet.
-    pub(super) fn settle(args: &BuildArgs) -> Result<Self, Error> {
+    pub(super) fn settle(args: &BuildArgs, environment: &Environment) -> Result<Self, Error> {
         let context = place(&args.context)?;
         let from_stdin = args.file.iter().filter(|file| containerfile::is_stdin(file)).count();
         if from_stdin + usize::from(matches!(context, Place::Stdin)) > 1 {
@@ -41,8 +40,11 @@ impl FileSettings {
         Ok(Self {
             context,
             sub_path: args.context_sub_path.clone(),
-            containerfiles: args.file.clone(),
-            ignorefile: args.ignorefile.clone(),
+            named: Named {
+                containerfiles: args.file.clone(),
+                ignorefile: args.ignorefile.clone(),
+                flags: preprocess::flags(&args.cpp_flag, environment)?,
+            },
         })
     }
 
@@ -64,7 +66,7 @@ impl FileSettings {
         Ok(match engine.fetch(location)? {
             Fetched::Own(dir) => self.files(&Context::open(&dir)?, stdin)?,
             Fetched::Unpacked(dir) => self.files(&Context::fetched(&dir)?, stdin)?,
-            Fetched::Containerfile(_) if !self.containerfiles.is_empty() => {
+            Fetched::Containerfile(_) if !self.named.containerfiles.is_empty() => {
                 return Err(Error::TwoContainerfiles.into());
             }
             Fetched::Containerfile(text) => {
@@ -76,8 +78,7 @@ impl FileSettings {
     fn files(&self, context: &Context, stdin: &mut dyn Read) -> Result<Files, Error> {
         let below = self.sub_path.as_ref().map(|path| context.below(path)).transpose()?;
         let context = below.as_ref().unwrap_or(context);
-        let found =
-            containerfile::find(Some(context), &self.containerfiles, self.ignorefile.as_deref(), stdin)?;
+        let found = containerfile::find(Some(context), &self.named, stdin)?;
         Ok(Files {
             containerfile: Arc::new(found.containerfile),
             context: Some(context.dir().to_owned()),

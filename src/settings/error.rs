@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use containerfile::{InvalidCppFlag, Unprocessed};
+
 /// Something the user asked for that cannot be, found before any work was done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -66,6 +68,12 @@ pub(crate) enum Error {
     /// The context is a Containerfile, and `--file` names another one.
     #[error("the context is a Containerfile itself, and --file names another one")]
     TwoContainerfiles,
+    /// A `.in` file that could not be preprocessed.
+    #[error("cannot preprocess `{}`", .0.source.name())]
+    Preprocess(Box<Unprocessed>),
+    /// A flag for the preprocessor that has no meaning.
+    #[error(transparent)]
+    CppFlag(#[from] InvalidCppFlag),
     /// A file is larger than any honest one.
     #[error("`{}` is larger than {limit} bytes", .path.display())]
     TooLarge {
@@ -225,6 +233,7 @@ impl Error {
             Self::BadName(_)
             | Self::BadValue { .. }
             | Self::Credentials
+            | Self::CppFlag(_)
             | Self::BadSecret { .. }
             | Self::NoAgent
             | Self::NotYet { .. }

@@ -12,6 +12,7 @@ mod error;
 mod foreign;
 mod named_contexts;
 mod outputs;
+mod preprocess;
 mod registry;
 mod secrets;
 mod ssh;

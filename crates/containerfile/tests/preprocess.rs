@@ -1,7 +1,8 @@
 //! Preprocesses `fixtures/containerfile-in/<case>/Containerfile.in` and compares with what cpp(1) made of it.
 //!
-//! The file `cpp` of a case is the output of `cpp -E -P -traditional -undef -nostdinc -iquote . - < Containerfile.in`,
-//! of GCC 14. Blank lines and comments mean nothing in a Containerfile; cpp keeps and drops others than we do.
+//! The file `cpp` of a case is the output of `cpp -E -P -traditional -undef -nostdinc -iquote . - < Containerfile.in`
+//! of GCC 14, without blanks at line ends. Blank lines and comments mean nothing in a Containerfile; cpp keeps and
+//! drops others than we do.
 
 use std::path::Path;
 

@@ -136,11 +136,8 @@ impl Expander<'_> {
     fn replaced(&mut self, name: &str, found: &Macro, arguments: &[&str]) -> Result<String, Problem> {
         let arguments: Vec<String> =
             arguments.iter().map(|argument| self.expanded(argument)).collect::<Result<_, _>>()?;
-        let body: usize = found.body.iter().map(String::len).sum();
-        let longest = arguments.iter().map(String::len).max().unwrap_or_default();
-        self.spend(body.saturating_mul(longest.max(1)))?;
         let parameters = found.parameters.as_deref().unwrap_or_default();
-        let body = substitute(&found.body, parameters, &arguments);
+        let body = substitute(&found.body, parameters, &arguments, *self.budget).ok_or_else(too_much)?;
         self.active.push(name.to_owned());
         let text = self.expanded(&body)?;
         self.active.pop();
@@ -148,16 +145,13 @@ impl Expander<'_> {
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), Problem> {
-        match self.budget.checked_sub(bytes) {
-            Some(left) => {
-                *self.budget = left;
-                Ok(())
-            }
-            None => {
-                Err(Problem { message: "the macros of this file make too much text".to_owned(), range: 0..0 })
-            }
-        }
+        *self.budget = self.budget.checked_sub(bytes).ok_or_else(too_much)?;
+        Ok(())
     }
+}
+
+fn too_much() -> Problem {
+    Problem { message: "the macros of this file make too much text".to_owned(), range: 0..0 }
 }
 
 /// The length of what starts with `character` and is no identifier; follows quotes.
@@ -205,8 +199,8 @@ fn fitting<'t>(name: &str, parameters: &[String], arguments: Vec<&'t str>) -> Re
     }
 }
 
-/// The body with arguments in the place of parameters, in quotes too.
-fn substitute(body: &[String], parameters: &[String], arguments: &[String]) -> String {
+/// The body with arguments in the place of parameters, in quotes too; nothing if that is much longer than `limit`.
+fn substitute(body: &[String], parameters: &[String], arguments: &[String], limit: usize) -> Option<String> {
     let (mut out, mut quote) = (String::new(), None);
     for piece in body {
         let mut at = 0;
@@ -220,7 +214,10 @@ fn substitute(body: &[String], parameters: &[String], arguments: &[String]) -> S
                 None => out.push_str(&piece[at..at + length]),
             }
             at += length;
+            if out.len() > limit {
+                return None;
+            }
         }
     }
-    out
+    Some(out)
 }

@@ -166,7 +166,6 @@ fn hostile_files_end_soon() {
         format!("#if {}1\n#endif\n", "1?".repeat(1_000_000)),
         "#include \"Containerfile.in\"\n".to_owned(),
         "#include \"Containerfile.in\"\n#include \"Containerfile.in\"\n".to_owned(),
-        format!("#define F(x) {}\nF({})\n", "x".repeat(1_000_000), "y".repeat(1_000_000)),
         format!("#define F(x) {}\nF({})\n", "x ".repeat(100_000), "y".repeat(100_000)),
     ] {
         assert!(run(&[("Containerfile.in", &input)], &[]).is_err(), "{}", &input[..60.min(input.len())]);
