@@ -67,11 +67,15 @@ fails! {
     unknown_user_of_a_copy: "FROM scratch\nCOPY --chown=nobody b /\n", ["build", "."];
     url_in_copy: "FROM scratch\nCOPY https://example.com/x /\n", ["build", "."];
     // What is not supported yet is never ignored.
-    run_mount: "FROM scratch\nRUN --mount=type=cache,target=/x true\n", ["build", "."];
+    run_device: "FROM scratch\nRUN --device=vendor.com/class=device true\n", ["build", "."];
     copy_link: "FROM scratch\nCOPY --link b /\n", ["build", "."];
     add_url: "FROM scratch\nADD https://example.com/x /\n", ["build", "."];
     add_checksum: "FROM scratch\nADD --checksum=sha256:00 b /\n", ["build", "."];
     // RUN.
+    mount_of_a_missing_source: "FROM scratch\nRUN --mount=target=/x,source=none true\n", ["build", "."];
+    mount_over_the_root: "FROM scratch\nRUN --mount=target=/,source=b true\n", ["build", "."];
+    required_secret: "FROM scratch\nRUN --mount=type=secret,id=x,required true\n", ["build", "."];
+    insecure_run: "FROM scratch\nRUN --security=insecure true\n", ["build", "."];
     run_exit_code: "FROM scratch\nCOPY busybox /bin/sh\nRUN echo first; echo last; exit 7\n", ["build", "."];
     run_program_not_found: "FROM scratch\nRUN [\"/no/such/program\"]\n", ["build", "."];
     run_without_a_shell: "FROM scratch\nRUN true\n", ["build", "."];

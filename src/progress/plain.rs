@@ -109,6 +109,11 @@ impl Display for Plain {
                 self.begin(Activity::Step(step.number), format!("{} {}", step_name(step), title(text)), at);
             }
             Event::StepOutput { step, stream, bytes } => self.output(step.number, *stream, bytes, at),
+            Event::StepWaiting { step, what } => {
+                let running = self.activities.get(&Activity::Step(step.number));
+                let number = running.map_or(0, |running| running.number);
+                self.line(&format!("#{number} waiting for {}", one_line(what)));
+            }
             Event::StepFinished { step, cached } => {
                 let outcome = |took: &str| if *cached { "CACHED".to_owned() } else { format!("DONE {took}") };
                 self.end(&Activity::Step(step.number), at, outcome);

@@ -127,6 +127,7 @@ impl Display for Terminal {
                 self.begin(Activity::Step(step.number), format!("{} {}", step_name(step), title(text)), at);
             }
             Event::StepOutput { step, stream, bytes } => self.output(step.number, *stream, bytes),
+            Event::StepWaiting { what, .. } => self.line(&format!("waiting for {}", one_line(what))),
             Event::StepFinished { step, cached } => {
                 let outcome = |took: &str| if *cached { "CACHED".to_owned() } else { took.to_owned() };
                 self.end(&Activity::Step(step.number), at, outcome);

@@ -27,6 +27,7 @@ pub(crate) enum Definition<'a> {
     /// RUN.
     Run {
         argv: &'a [String],
+        script: Option<&'a crate::run::Script>,
         env: &'a [(String, String)],
         cwd: &'a str,
         user: &'a str,
@@ -34,6 +35,8 @@ pub(crate) enum Definition<'a> {
         hosts: &'a [(String, String)],
         hostname: Option<&'a str>,
         volumes: Vec<std::borrow::Cow<'a, str>>,
+        mounts: Vec<String>,
+        is_insecure: bool,
     },
 }
 

@@ -217,6 +217,20 @@ pub enum Cause {
         /// The last lines its processes wrote.
         last_output: Vec<String>,
     },
+    /// `required` of a secret mount, and no such secret.
+    #[error("there is no secret `{id}`")]
+    MissingSecret {
+        /// Its id.
+        id: String,
+    },
+    /// An instruction wants more than the user allows.
+    #[error("{what} is not allowed")]
+    NotAllowed {
+        /// The instruction.
+        what: &'static str,
+        /// What `--allow` calls it.
+        entitlement: &'static str,
+    },
     /// The image is for another platform.
     #[error("`{reference}` is for {found}, not for {wanted}")]
     WrongPlatform {
@@ -315,6 +329,8 @@ impl Cause {
             Self::UnmappedId { .. } => Some(
                 "`builder doctor` tells how to get more ids (subordinate ids, CAP_SETUID and CAP_SETGID, or root)".into(),
             ),
+            Self::MissingSecret { id } => Some(format!("give it with `--secret id={id},src=FILE` or `--secret id={id},env=NAME`")),
+            Self::NotAllowed { entitlement, .. } => Some(format!("`--allow {entitlement}` permits it")),
             Self::NoContext { .. } => Some("give the context directory as the last argument".into()),
             Self::NotInStore { reference } => Some(format!("`builder pull {reference}` fetches it")),
             Self::KindMismatch { .. } => {

@@ -86,6 +86,13 @@ pub enum Event {
         /// What.
         bytes: Vec<u8>,
     },
+    /// A step has to wait before it can go on.
+    StepWaiting {
+        /// Which step.
+        step: StepId,
+        /// For what: ``the cache `apt`, which process 12 is using``.
+        what: String,
+    },
     /// A step has ended well.
     StepFinished {
         /// Which one.

@@ -101,6 +101,8 @@ struct Shared {
 
 struct Sandboxed {
     driver: Box<dyn Driver>,
+    /// Whether overlay can be mounted in `work`, whatever the driver does.
+    overlay: Option<sandbox::OverlayXattrs>,
     ids: IdMap,
     work: WorkDir,
     next: AtomicUsize,
@@ -139,7 +141,8 @@ impl Engine {
             (StorageDriver::Auto | StorageDriver::Vfs, _) => Box::new(Vfs::new(store, dir)),
         };
         let ids = host.choice.identity.map().clone();
-        let sandboxed = Sandboxed { driver, ids, work, next: AtomicUsize::new(0) };
+        let overlay = host.choice.overlay;
+        let sandboxed = Sandboxed { driver, overlay, ids, work, next: AtomicUsize::new(0) };
         let shared = Shared {
             sandboxed: Some(sandboxed),
             ..Shared::new(host.store, host.registry, host.events, host.cancel)

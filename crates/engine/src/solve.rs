@@ -17,7 +17,7 @@ use crate::input::Group;
 use crate::options::{BuildOptions, Times};
 use crate::pack::Packing;
 use crate::plan::{Origin, Plan, PlannedStage, Sourced};
-use crate::run::RunOp;
+use crate::run::{MountInputs, RunOp};
 use crate::secret::Mask;
 use crate::snapshot::{Tree, chain};
 use crate::stage::State;
@@ -53,6 +53,13 @@ struct Progress<'a> {
     tree: Option<Box<dyn Tree>>,
     /// The layer of the last step, while it is being packed, with the step's key.
     packing: Option<(Packing, Pending)>,
+}
+
+/// What a step reads.
+#[derive(Default)]
+struct Inputs {
+    groups: Vec<Group>,
+    mounts: MountInputs,
 }
 
 /// What is recorded of a step once its layer is packed.
@@ -164,11 +171,12 @@ impl Solver<'_> {
         id: &StepId,
         texts: &Texts<'_>,
     ) -> Result<bool, Error> {
-        let groups = match op {
-            Op::Copy(op) => self.groups(op, texts)?,
-            _ => Vec::new(),
+        let inputs = match op {
+            Op::Copy(op) => Inputs { groups: self.groups(op, texts)?, ..Inputs::default() },
+            Op::Run(op) => Inputs { mounts: self.mount_inputs(op)?, ..Inputs::default() },
+            Op::Workdir { .. } => Inputs::default(),
         };
-        let key = Key::new(&definition(op, &progress.state, &groups)?, self.options);
+        let key = Key::new(&definition(op, &progress.state, &inputs)?, self.options);
         if !self.options.no_cache && self.shared.may_be_cached(key)? {
             self.settle(progress)?;
             let parent = chain(&progress.state.layers).pop();
@@ -185,7 +193,7 @@ impl Solver<'_> {
                 Some(tree) => tree,
                 None => self.tree(progress)?,
             };
-            let done = tree.begin().and_then(|root| self.perform(op, &groups, root, progress, id));
+            let done = tree.begin().and_then(|root| self.perform(op, &inputs, root, progress, id));
             // After a failure the tree is of no further use, and what it held before is in the store.
             done?;
             let changes = tree.finish()?;
@@ -208,7 +216,7 @@ impl Solver<'_> {
     fn perform(
         &self,
         op: &Op,
-        groups: &[Group],
+        inputs: &Inputs,
         root: &Root,
         progress: &Progress<'_>,
         id: &StepId,
@@ -224,9 +232,9 @@ impl Solver<'_> {
             }
             Op::Copy(op) => {
                 let owner = op.owner.as_deref().map(|text| users::owner(root, text)).transpose()?;
-                place(op, groups, root, owner, self.options.now)
+                place(op, &inputs.groups, root, owner, self.options.now)
             }
-            Op::Run(op) => self.shared.run(op, root, id, &self.mask),
+            Op::Run(op) => self.run(op, &inputs.mounts, root, id),
         }
     }
 
@@ -265,7 +273,7 @@ impl Solver<'_> {
 }
 
 /// What a step does, in the form that its key is made of.
-fn definition<'a>(op: &'a Op, state: &'a State, groups: &[Group]) -> Result<Definition<'a>, Error> {
+fn definition<'a>(op: &'a Op, state: &'a State, inputs: &Inputs) -> Result<Definition<'a>, Error> {
     let user = &state.config.config.user;
     Ok(match op {
         Op::Workdir { path } => Definition::Workdir { path, user },
@@ -274,14 +282,26 @@ fn definition<'a>(op: &'a Op, state: &'a State, groups: &[Group]) -> Result<Defi
             owner: op.owner.as_deref(),
             mode: op.mode,
             unpack: op.unpack,
-            content: content(groups, op)?,
+            content: content(&inputs.groups, op)?,
         },
-        Op::Run(RunOp { argv, env, cwd, user, network, hosts, hostname, volumes, .. }) => {
-            let hostname = hostname.as_deref();
-            let volumes = volumes.iter().map(|volume| volume.target.to_string_lossy()).collect();
-            Definition::Run { argv, env, cwd, user, network: *network, hosts, hostname, volumes }
-        }
+        Op::Run(op) => run_definition(op, &inputs.mounts),
     })
+}
+
+fn run_definition<'a>(op: &'a RunOp, inputs: &MountInputs) -> Definition<'a> {
+    Definition::Run {
+        argv: &op.argv,
+        script: op.script.as_ref(),
+        env: &op.env,
+        cwd: &op.cwd,
+        user: &op.user,
+        network: op.network,
+        hosts: &op.hosts,
+        hostname: op.hostname.as_deref(),
+        volumes: op.volumes.iter().map(|volume| volume.target.to_string_lossy()).collect(),
+        mounts: inputs.keys(op),
+        is_insecure: op.is_insecure,
+    }
 }
 
 /// Gives up the tree: the next step, if it has to be done, begins with a new one.

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -29,6 +30,11 @@ impl Cancellation {
     /// Whether [`Self::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
         is_readable(&*self.0, Some(&rustix::event::Timespec::default()))
+    }
+
+    /// Waits for [`Self::cancel`], at most for `timeout`; returns whether it was called.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        is_readable(&*self.0, rustix::event::Timespec::try_from(timeout).ok().as_ref())
     }
 
     pub(crate) fn event(&self) -> BorrowedFd<'_> {

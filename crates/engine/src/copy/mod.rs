@@ -15,7 +15,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 pub(crate) use filter::Filter;
 pub(crate) use placement::place;
-pub(crate) use selection::{Match, select};
+pub(crate) use selection::{Match, find_one, select};
 
 use crate::error::{Cause, Error};
 use crate::input::Group;

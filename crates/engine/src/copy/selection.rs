@@ -24,6 +24,13 @@ pub(crate) struct Match {
     pub(crate) entries: Vec<PathBuf>,
 }
 
+impl Match {
+    /// Where one of its entries is in the source's root.
+    pub(crate) fn path_of(&self, entry: &Path) -> PathBuf {
+        below_top(&self.source, entry)
+    }
+}
+
 /// `entry` below `top`; joining nothing would put a slash behind the name of a file.
 pub(super) fn below_top(top: &Path, entry: &Path) -> PathBuf {
     if entry.as_os_str().is_empty() { top.to_owned() } else { top.join(entry) }
@@ -45,6 +52,49 @@ pub(crate) fn select(
         Some(root) => select_in(root, reading.filter(), source)?.or_else(missing),
         None => missing(None),
     }
+}
+
+/// Finds the entry at `path`, which is no pattern, in `reading`; a link at its end is followed unless it is `kept`.
+///
+/// A path that does not exist, or that the filter hides, is an error; an empty tree has nothing but its root.
+pub(crate) fn find_one(
+    reading: &Reading,
+    path: &str,
+    kept: bool,
+    instruction: &'static str,
+) -> Result<Match, Error> {
+    let failed = |error| failed(path, error);
+    let inside = inside(path);
+    let missing = |ignored_by| {
+        let (path, place) = (path.to_owned(), reading.name.clone());
+        Cause::MissingSource { instruction, path, place, ignored_by }.into()
+    };
+    let Some(root) = reading.root() else {
+        let kind = FileKind::Directory;
+        let nothing = Match { source: PathBuf::new(), name: OsString::new(), kind, entries: Vec::new() };
+        return if inside.as_os_str().is_empty() { Ok(nothing) } else { Err(missing(None)) };
+    };
+    if kept && let Some(link) = find_link(root, &inside, reading.filter()).map_err(failed)? {
+        return Ok(link);
+    }
+    match find(root, &inside, reading.filter()).map_err(failed)? {
+        Some(found) => Ok(found),
+        None => {
+            let is_there = root.lstat(&inside).map_err(failed)?.is_some();
+            Err(missing(is_there.then(|| reading.filter().hidden_by(&inside)).flatten()))
+        }
+    }
+}
+
+/// The link at `path`, if it is one.
+fn find_link(root: &Root, path: &Path, filter: &Filter) -> Result<Option<Match>, layer::Error> {
+    let source = root.resolve_parent(path)?;
+    let is_link = root.lstat(&source)?.is_some_and(|metadata| metadata.kind == FileKind::Symlink);
+    if !is_link || !filter.allows(&source, false) {
+        return Ok(None);
+    }
+    let name = path.file_name().unwrap_or_default().to_owned();
+    Ok(Some(Match { source, name, kind: FileKind::Symlink, entries: vec![PathBuf::new()] }))
 }
 
 /// What `source` names; or the rule that hides what it names, if one does.

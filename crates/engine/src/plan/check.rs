@@ -1,14 +1,17 @@
 //! What is valid but cannot be done yet: refused by name before anything is done, so that nothing is ever dropped.
 
+use std::collections::BTreeSet;
+
 use containerfile::{Instruction, Run, Security};
 
 use crate::error::{Cause, Error};
+use crate::options::Entitlement;
 
-/// Refuses an instruction that would have to be dropped in part.
-pub(crate) fn check(instruction: &Instruction) -> Result<(), Error> {
+/// Refuses an instruction that would have to be dropped in part, or that `allow` does not let do what it wants.
+pub(crate) fn check(instruction: &Instruction, allow: &BTreeSet<Entitlement>) -> Result<(), Error> {
     let unsupported = |what: &str| Err(Cause::Unsupported { what: what.to_owned() }.into());
     match instruction {
-        Instruction::Run(run) => check_run(run),
+        Instruction::Run(run) => check_run(run, allow),
         Instruction::Copy(copy) if copy.link => unsupported("`COPY --link`"),
         Instruction::Copy(copy) if copy.parents => unsupported("`COPY --parents`"),
         Instruction::Copy(copy) if !copy.excludes.is_empty() => unsupported("`COPY --exclude`"),
@@ -25,19 +28,17 @@ pub(crate) fn check(instruction: &Instruction) -> Result<(), Error> {
     }
 }
 
-fn check_run(run: &Run) -> Result<(), Error> {
-    let unsupported = |what: &str| Err(Cause::Unsupported { what: what.to_owned() }.into());
-    if !run.mounts.is_empty() {
-        return unsupported("`RUN --mount`");
-    }
+fn check_run(run: &Run, allow: &BTreeSet<Entitlement>) -> Result<(), Error> {
     if !run.devices.is_empty() {
-        return unsupported("`RUN --device`");
+        return Err(Cause::Unsupported { what: "`RUN --device`".to_owned() }.into());
     }
-    if run.security.as_ref().is_some_and(|security| security.value == Security::Insecure) {
-        return unsupported("`RUN --security=insecure`");
-    }
-    if matches!(run.invocation(), containerfile::Invocation::Script { .. }) {
-        return unsupported("a heredoc with an interpreter of its own (`#!`)");
+    let is_insecure = run.security.as_ref().is_some_and(|security| security.value == Security::Insecure);
+    if is_insecure && !allow.contains(&Entitlement::SecurityInsecure) {
+        return Err(Cause::NotAllowed {
+            what: "`RUN --security=insecure`",
+            entitlement: "security.insecure",
+        }
+        .into());
     }
     Ok(())
 }

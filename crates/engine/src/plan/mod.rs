@@ -19,7 +19,7 @@ pub(crate) use check::check;
 pub(crate) use origin::{Names, Origin};
 
 use crate::error::{Cause, Error, Place};
-use crate::options::BuildOptions;
+use crate::options::{BuildOptions, Entitlement};
 use crate::scope::{Globals, Scope};
 use crate::warnings::warnings;
 use sources::Reader;
@@ -81,6 +81,8 @@ pub(crate) struct Plan {
     pub(crate) target: usize,
     /// The needed stages by their number.
     pub(crate) stages: BTreeMap<usize, PlannedStage>,
+    /// What instructions may do beyond the usual.
+    allow: BTreeSet<Entitlement>,
     /// Those that nothing has needed yet, with what is wrong with them.
     spare: BTreeMap<usize, Result<PlannedStage, Error>>,
 }
@@ -102,7 +104,8 @@ impl Plan {
             Planner { source: &source, escape, globals: &globals, names: &names, options }.stages(&file);
         let warnings = warnings(&file, &options.build_args);
         let stages = BTreeMap::new();
-        let mut plan = Self { source, warnings, escape, globals, names, target, stages, spare };
+        let allow = options.allow.clone();
+        let mut plan = Self { source, warnings, escape, globals, names, target, stages, allow, spare };
         plan.need(target)?;
         Ok(plan)
     }
@@ -129,7 +132,7 @@ impl Plan {
         let mut scope = Scope::of_image(env);
         let mut sources = Vec::new();
         for trigger in &triggers {
-            check(&trigger.statement.instruction).map_err(|error| error.at(place.clone()))?;
+            check(&trigger.statement.instruction, &self.allow).map_err(|error| error.at(place.clone()))?;
             let mut reader = Reader {
                 source: &trigger.source,
                 escape: self.escape,
@@ -160,7 +163,7 @@ impl Plan {
             let stage = stage?;
             for Sourced { statement, source } in &stage.statements {
                 let place = Place { source: Arc::clone(source), span: statement.span, label: None };
-                check(&statement.instruction).map_err(|error| error.at(place))?;
+                check(&statement.instruction, &self.allow).map_err(|error| error.at(place))?;
             }
             pending.extend(stage.needs());
             self.stages.insert(index, stage);

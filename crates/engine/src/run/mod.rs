@@ -1,6 +1,10 @@
-//! RUN: a command in the root file system of its stage.
+//! RUN: a command in the root file system of its stage, with what is mounted there for it.
 
+mod bind;
+mod cache_mount;
+mod mount;
 mod output;
+mod secret_mount;
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,18 +18,27 @@ use crate::error::{Cause, Error};
 use crate::event::StepId;
 use crate::options::{Network, Volume};
 use crate::secret::Mask;
-use crate::users::user;
+use crate::solve::Solver;
+use crate::users::{User, user};
 
 use self::output::Output;
 
+pub(crate) use self::mount::{MountInputs, RunMount};
+
 /// The host name that every RUN sees, so that it cannot differ between machines.
 const HOSTNAME: &str = "builder";
+/// Who asks for files, in messages.
+const INSTRUCTION: &str = "RUN --mount";
+/// Where BuildKit puts scripts.
+const SCRIPTS: &str = "/dev/pipes";
 
 /// What a RUN does.
 #[derive(Debug)]
 pub(crate) struct RunOp {
     /// Program and arguments.
     pub(crate) argv: Vec<String>,
+    /// The program, if it stands in the Containerfile.
+    pub(crate) script: Option<Script>,
     /// Whether there is nothing to do: `RUN` of an empty line or an empty heredoc.
     pub(crate) is_empty: bool,
     /// ENV and ARG.
@@ -44,49 +57,107 @@ pub(crate) struct RunOp {
     pub(crate) hostname: Option<String>,
     /// Directories of the machine.
     pub(crate) volumes: Vec<Volume>,
+    /// `--mount`, in order.
+    pub(crate) mounts: Vec<RunMount>,
+    /// `BUILDKIT_CACHE_MOUNT_NS`: ids of caches mean something within it.
+    pub(crate) cache_namespace: String,
+    /// `--security=insecure`.
+    pub(crate) is_insecure: bool,
 }
 
-impl Shared {
-    /// Runs the command in `root`; `mask` is over all that it writes.
-    pub(crate) fn run(&self, op: &RunOp, root: &Root, step: &StepId, mask: &Mask) -> Result<(), Error> {
+/// A heredoc that begins with `#!`.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Script {
+    /// Where the step sees it.
+    pub(crate) path: String,
+    /// All of it.
+    pub(crate) content: String,
+}
+
+impl Script {
+    /// The script that the heredoc `name` holds.
+    pub(crate) fn new(name: &str, content: String) -> Self {
+        Self { path: format!("{SCRIPTS}/{}", name.replace('/', "_")), content }
+    }
+
+    fn mount(&self) -> Mount {
+        Mount::File {
+            target: PathBuf::from(&self.path),
+            content: self.content.clone().into_bytes().into(),
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+        }
+    }
+}
+
+/// For whom things are mounted.
+struct Surroundings<'a> {
+    user: &'a User,
+    step: &'a StepId,
+}
+
+impl Solver<'_> {
+    /// Runs the command in `root`. `inputs` are what was read for its key.
+    pub(crate) fn run(
+        &self,
+        op: &RunOp,
+        inputs: &MountInputs,
+        root: &Root,
+        step: &StepId,
+    ) -> Result<(), Error> {
         if op.is_empty {
             return Ok(());
         }
-        let host = self.host()?;
         let user = user(root, &op.user)?;
-        for (kind, id, mapped) in [
-            ("user", user.uid, host.ids.contains_uid(user.uid)),
-            ("group", user.gid, host.ids.contains_gid(user.gid)),
-        ] {
-            if !mapped {
-                return Err(Cause::UnmappedId { kind, id }.into());
-            }
-        }
+        self.shared.check_ids(user.uid, user.gid)?;
         // Runtimes make a missing working directory as root.
         let ownership = Ownership { uid: 0, gid: 0, mode: 0o755 };
         root.create_dir_all(Path::new(&op.cwd), &ownership).map_err(|source| Cause::Layer {
             action: format!("make the working directory `{}`", op.cwd),
             source,
         })?;
+        let mut mounted = self.mount_all(op, inputs, &Surroundings { user: &user, step })?;
+        let mut mounts = self.shared.mounts(op)?;
+        mounts.append(&mut mounted.mounts);
+        mounts.extend(op.script.as_ref().map(Script::mount));
+        let mut env = environment(op, &user.home);
+        env.append(&mut mounted.env);
         let spec = RunSpec {
             rootfs: root.path().to_owned(),
-            mounts: self.mounts(op)?,
+            mounts,
             argv: op.argv.iter().map(OsString::from).collect(),
-            env: environment(op, &user.home),
+            env,
+            secret_env: std::mem::take(&mut mounted.secret_env),
             cwd: PathBuf::from(&op.cwd),
             uid: user.uid,
             gid: user.gid,
             groups: user.groups,
-            secret_env: Vec::new(),
-            capabilities: CapabilitySet::DEFAULT,
-            protection: Protection::Masked,
+            capabilities: if op.is_insecure { CapabilitySet::ALL } else { CapabilitySet::DEFAULT },
+            protection: if op.is_insecure { Protection::Unmasked } else { Protection::Masked },
             network: match op.network {
                 Network::Host => sandbox::Network::Host,
                 Network::None => sandbox::Network::None,
             },
             hostname: op.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned()),
         };
-        self.execute(&spec, step, mask)
+        self.shared.execute(&spec, step, &self.mask)?;
+        mounted.close()
+    }
+}
+
+impl Shared {
+    /// An error if there is no such user or group in the builder's namespace.
+    fn check_ids(&self, uid: u32, gid: u32) -> Result<(), Error> {
+        let ids = &self.host()?.ids;
+        for (kind, id, mapped) in
+            [("user", uid, ids.contains_uid(uid)), ("group", gid, ids.contains_gid(gid))]
+        {
+            if !mapped {
+                return Err(Cause::UnmappedId { kind, id }.into());
+            }
+        }
+        Ok(())
     }
 
     fn execute(&self, spec: &RunSpec, step: &StepId, mask: &Mask) -> Result<(), Error> {

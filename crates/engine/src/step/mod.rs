@@ -1,6 +1,7 @@
 //! An instruction of a stage → what it does: a change of the config, or an operation on the root file system.
 
 mod copy;
+mod mount;
 mod run;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::configure::configure;
 use crate::copy::CopyOp;
 use crate::error::{Cause, Error, Place};
 use crate::options::BuildOptions;
-use crate::plan::{Names, Plan};
+use crate::plan::{Names, Origin, Plan};
 use crate::run::RunOp;
 use crate::scope::{Globals, Scope};
 use crate::stage::{Expander, State};
@@ -65,6 +66,11 @@ impl<'a> Texts<'a> {
         Place { source: Arc::clone(self.source), span, label: None }
     }
 
+    /// What `--from=text` or `from=text` means here.
+    pub(crate) fn origin(&self, text: &str) -> Result<Origin, Error> {
+        self.names.source(text, self.stage)
+    }
+
     /// A failed expansion as the error it is.
     pub(crate) fn error(&self, diagnostic: Diagnostic) -> Error {
         Cause::Syntax { source_text: Arc::clone(self.source), diagnostics: vec![diagnostic] }.into()
@@ -78,13 +84,13 @@ pub(crate) fn step(
     texts: &Texts<'_>,
     options: &BuildOptions,
 ) -> Result<Step, Error> {
-    crate::plan::check(instruction)?;
+    crate::plan::check(instruction, &options.allow)?;
     let (op, created_by) = match instruction {
         Instruction::Workdir(word) => workdir(word, state, texts)?,
         Instruction::Copy(instruction) => copy::copy(instruction, state, texts)?,
         Instruction::Add(instruction) => copy::add(instruction, state, texts)?,
         Instruction::Run(run) => {
-            let (op, created_by) = run::run(run, state, texts, options);
+            let (op, created_by) = run::run(run, state, texts, options)?;
             (Some(Op::Run(op)), created_by)
         }
         other => return Ok(Step { op: None, created_by: configure(other, state, texts)? }),

@@ -1,21 +1,31 @@
 //! RUN → what it does.
 
-use containerfile::{Invocation, Run};
+use containerfile::{Invocation, Run, Security};
 
-use super::Texts;
+use super::{Texts, mount};
+use crate::error::Error;
 use crate::options::{BuildOptions, Network};
-use crate::run::RunOp;
+use crate::run::{RunOp, Script};
 use crate::scope::Scope;
 use crate::stage::State;
 
 /// What a RUN does, and what history says of it.
-pub(super) fn run(run: &Run, state: &State, texts: &Texts<'_>, options: &BuildOptions) -> (RunOp, String) {
-    let argv = match run.invocation() {
-        Invocation::Exec(arguments) => arguments.to_vec(),
-        Invocation::Shell(script) | Invocation::Script { content: script, .. } => {
+pub(super) fn run(
+    run: &Run,
+    state: &State,
+    texts: &Texts<'_>,
+    options: &BuildOptions,
+) -> Result<(RunOp, String), Error> {
+    let (argv, script) = match run.invocation() {
+        Invocation::Exec(arguments) => (arguments.to_vec(), None),
+        Invocation::Shell(script) => {
             let mut argv = state.shell();
             argv.push(script.into_owned());
-            argv
+            (argv, None)
+        }
+        Invocation::Script { name, content } => {
+            let script = Script::new(name, content.into_owned());
+            (vec![script.path.clone()], Some(script))
         }
     };
     let network = match run.network.as_ref().map(|network| network.value) {
@@ -35,8 +45,10 @@ pub(super) fn run(run: &Run, state: &State, texts: &Texts<'_>, options: &BuildOp
             .iter()
             .any(|heredoc| argv.last().is_some_and(String::is_empty) && heredoc.body.is_empty());
     let created_by = created_by(&argv, &state.scope);
+    let build_arg = |name| texts.globals.build_arg(name).cloned();
     let op = RunOp {
         argv,
+        script,
         is_empty,
         env: state.scope.variables().to_vec(),
         proxies,
@@ -44,10 +56,13 @@ pub(super) fn run(run: &Run, state: &State, texts: &Texts<'_>, options: &BuildOp
         user: state.config.config.user.clone(),
         network,
         hosts: options.hosts.clone(),
-        hostname: texts.globals.build_arg("BUILDKIT_SANDBOX_HOSTNAME").cloned(),
+        hostname: build_arg("BUILDKIT_SANDBOX_HOSTNAME"),
         volumes: options.volumes.clone(),
+        mounts: mount::mounts(run, state, texts)?,
+        cache_namespace: build_arg("BUILDKIT_CACHE_MOUNT_NS").unwrap_or_default(),
+        is_insecure: run.security.as_ref().is_some_and(|security| security.value == Security::Insecure),
     };
-    (op, created_by)
+    Ok((op, created_by))
 }
 
 /// `RUN |1 A=b /bin/sh -c … # buildkit`: the build arguments first, as they are part of what was done.

@@ -1,0 +1,85 @@
+//! `RUN --mount` → what is mounted where, with every variable expanded and every name resolved.
+
+use containerfile::{Mount, MountFlag, MountSpec, Run};
+
+use super::Texts;
+use crate::error::{Cause, Error};
+use crate::plan::Origin;
+use crate::run::RunMount;
+use crate::stage::State;
+
+/// The mounts of a RUN, in order.
+pub(super) fn mounts(run: &Run, state: &State, texts: &Texts<'_>) -> Result<Vec<RunMount>, Error> {
+    let mut ssh_count = 0;
+    let settle = |mount: &Mount| {
+        let place = texts.place(mount.span);
+        settle(mount, state, texts, &mut ssh_count).map_err(|error| error.at(place))
+    };
+    run.mounts.iter().map(settle).collect()
+}
+
+fn settle(mount: &Mount, state: &State, texts: &Texts<'_>, ssh_count: &mut usize) -> Result<RunMount, Error> {
+    let expander = texts.expander(&state.scope);
+    let mut spec =
+        mount.resolve(&mut |word| expander.word(word)).map_err(|diagnostic| texts.error(diagnostic))?;
+    let from = match &spec {
+        MountSpec::Bind(bind) => {
+            Some(bind.from.as_ref().map_or(Ok(Origin::Context), |from| texts.origin(from))?)
+        }
+        MountSpec::Cache(cache) => cache.from.as_ref().map(|from| texts.origin(from)).transpose()?,
+        _ => None,
+    };
+    match &mut spec {
+        MountSpec::Bind(bind) => bind.target = target(&bind.target, state)?,
+        MountSpec::Cache(cache) => {
+            // Where the cache is seen names it, unless it has a name of its own.
+            cache.id.get_or_insert_with(|| cleaned(&cache.target));
+            cache.target = target(&cache.target, state)?;
+        }
+        MountSpec::Tmpfs(tmpfs) => {
+            if tmpfs.flags.contains(&MountFlag::CopyUp) {
+                return Err(Cause::Unsupported { what: "`tmpcopyup`".to_owned() }.into());
+            }
+            tmpfs.target = target(&tmpfs.target, state)?;
+        }
+        MountSpec::Secret(secret) => {
+            secret.target = secret.target.as_ref().map(|text| target(text, state)).transpose()?;
+        }
+        MountSpec::Ssh(ssh) => {
+            let default = || format!("/run/buildkit/ssh_agent.{ssh_count}");
+            ssh.target = Some(target(&ssh.target.clone().unwrap_or_else(default), state)?);
+            *ssh_count += 1;
+        }
+    }
+    let text = text(mount, &mut |word| expander.word(word)).map_err(|diagnostic| texts.error(diagnostic))?;
+    Ok(RunMount { spec, from, text, place: texts.place(mount.span) })
+}
+
+/// As BuildKit does it: relative to the working directory, and never the root.
+fn target(text: &str, state: &State) -> Result<String, Error> {
+    let absolute = state.absolute(text);
+    if absolute == "/" {
+        let why = "it would hide all of the root file system".to_owned();
+        return Err(Cause::InvalidArgument { what: "mount target", text: text.to_owned(), why }.into());
+    }
+    Ok(absolute.trim_end_matches('/').to_owned())
+}
+
+/// A path without `.`, doubled slashes and slashes at its end.
+fn cleaned(path: &str) -> String {
+    let names: Vec<_> = path.split('/').filter(|name| !matches!(*name, "" | ".")).collect();
+    let start = if path.starts_with('/') { "/" } else { "" };
+    format!("{start}{}", names.join("/"))
+}
+
+/// The options as written, variables expanded.
+fn text(
+    mount: &Mount,
+    expand: &mut dyn FnMut(&containerfile::Word) -> Result<String, containerfile::Diagnostic>,
+) -> Result<String, containerfile::Diagnostic> {
+    let options = mount.options.iter().map(|option| {
+        let value = option.value.as_ref().map(&mut *expand).transpose()?;
+        Ok(value.map_or_else(|| option.name.clone(), |value| format!("{}={value}", option.name)))
+    });
+    Ok(options.collect::<Result<Vec<_>, _>>()?.join(","))
+}
