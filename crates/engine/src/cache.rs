@@ -65,6 +65,9 @@ impl Key {
             platform: String,
             times: (&'static str, i64),
             compression: String,
+            /// Layers that were not searched for secrets are not for builds that do search them.
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            unsearched: bool,
             definition: &'a Definition<'a>,
         }
         let times = match options.times {
@@ -74,7 +77,8 @@ impl Key {
         };
         let platform = options.platform.to_string();
         let compression = format!("{:?}", options.compression);
-        let whole = Whole { version: VERSION, platform, times, compression, definition };
+        let unsearched = options.allow_secret_in_layer && !options.secrets.is_empty();
+        let whole = Whole { version: VERSION, platform, times, compression, unsearched, definition };
         Self { definition: Digest::of(&oci::to_json(&whole)) }
     }
 

@@ -261,6 +261,16 @@ pub enum Cause {
         /// Why not.
         source: aho_corasick::BuildError,
     },
+    /// A layer that would take a secret out of the build.
+    #[error("the {part} of `{path}` holds the secret `{id}`, which must be in no layer")]
+    SecretInLayer {
+        /// The secret.
+        id: String,
+        /// `name`, `link target`, `extended attributes` or `content`.
+        part: &'static str,
+        /// The file in the image, without secrets.
+        path: String,
+    },
     /// Talking to a registry failed.
     #[error("cannot {action} `{reference}`")]
     Registry {
@@ -336,6 +346,9 @@ impl Cause {
             Self::KindMismatch { .. } => {
                 Some("remove what is there with a RUN, or copy to another destination".into())
             }
+            Self::SecretInLayer { .. } => Some(
+                "read it where it is mounted and write it nowhere, or allow it with `--allow-secret-in-layer`".into(),
+            ),
             Self::NoOverlay => Some("leave --storage-driver out; `builder doctor` tells why overlay is refused".into()),
             Self::Registry { source, .. } => source.hint(),
             Self::Store(source) => source.hint().map(str::to_owned),

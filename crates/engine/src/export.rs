@@ -69,8 +69,12 @@ impl Shared {
         let view = self.host()?.driver.view(&layers)?;
         let failed = |source| Cause::Layer { action: "write the root file system".into(), source };
         let everything = Changeset::everything(view.root()).map_err(failed)?;
-        let options =
-            PackOptions { compression: Compression::None, timestamps: Timestamps::Keep, threads: 1 };
+        let options = PackOptions {
+            compression: Compression::None,
+            timestamps: Timestamps::Keep,
+            threads: 1,
+            forbidden: None,
+        };
         let mut packed = Ok(());
         let destination = write(target, |out| {
             // The store's writer knows the store's errors only; ours is kept beside it.

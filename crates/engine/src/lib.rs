@@ -59,7 +59,7 @@ pub use secret::Secret;
 use context::Contexts;
 use plan::{Plan, PlannedStage};
 use resolve::first_base;
-use secret::Mask;
+use secret::Guard;
 use snapshot::Driver;
 use snapshot::overlay::Overlay;
 use snapshot::vfs::Vfs;
@@ -169,7 +169,7 @@ impl Engine {
             let source = Arc::clone(&plan.source);
             self.shared.event(Event::Warning { source, diagnostic: diagnostic.clone() });
         }
-        let mask = Mask::new(&options.secrets, &options.build_args)?;
+        let guard = Guard::new(options)?;
         let contexts = Contexts::open(files, options)?;
         let bases = self.shared.resolve_all(&mut plan, options)?;
         let order = plan.order()?;
@@ -182,7 +182,7 @@ impl Engine {
             plan: &plan,
             bases,
             contexts,
-            mask,
+            guard,
             stages,
             total,
             begun: 0,

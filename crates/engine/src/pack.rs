@@ -12,6 +12,7 @@ use crate::error::{Cause, Error};
 use crate::event::Event;
 use crate::fetch::stored;
 use crate::options::{BuildOptions, Times};
+use crate::secret::Guard;
 use crate::snapshot::{Changes, Layer};
 
 const BUFFER: usize = 256 * 1024;
@@ -29,6 +30,7 @@ impl Packing {
         shared: &Arc<Shared>,
         changes: Changes,
         options: &BuildOptions,
+        guard: &Guard,
     ) -> Result<Self, Error> {
         let options = PackOptions {
             compression: options.compression,
@@ -38,12 +40,13 @@ impl Packing {
                 Times::Force(seconds) => Timestamps::Force(seconds),
             },
             threads: shared.threads,
+            forbidden: guard.forbidden.clone(),
         };
         if changes.frozen {
-            let shared = Arc::clone(shared);
-            Ok(Self::Running(std::thread::spawn(move || shared.pack(&changes, &options))))
+            let (shared, guard) = (Arc::clone(shared), guard.clone());
+            Ok(Self::Running(std::thread::spawn(move || shared.pack(&changes, &options, &guard))))
         } else {
-            shared.pack(&changes, &options).map(|layer| Self::Done(Box::new(layer)))
+            shared.pack(&changes, &options, guard).map(|layer| Self::Done(Box::new(layer)))
         }
     }
 
@@ -57,9 +60,10 @@ impl Packing {
 }
 
 impl Shared {
-    fn pack(&self, changes: &Changes, options: &PackOptions) -> Result<Layer, Error> {
+    fn pack(&self, changes: &Changes, options: &PackOptions, guard: &Guard) -> Result<Layer, Error> {
         let mut blob = BufWriter::with_capacity(BUFFER, self.store.blob_file()?);
-        let packed = layer::pack(&changes.root, &changes.set, options, &mut blob).map_err(pack_failed)?;
+        let packed = layer::pack(&changes.root, &changes.set, options, &mut blob);
+        let packed = packed.map_err(|error| pack_failed(error, guard))?;
         blob.flush().map_err(stored)?;
         let blob = blob.into_inner().map_err(|error| stored(error.into_error()))?;
         blob.commit_known(packed.digest, packed.size)?;
@@ -71,13 +75,14 @@ impl Shared {
 }
 
 /// A full disk shows itself while writing; it is the store's failure then, not the archive's.
-fn pack_failed(error: layer::Error) -> Error {
+fn pack_failed(error: layer::Error, guard: &Guard) -> Error {
     match error {
         layer::Error::WriteArchive { source }
             if source.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<store::Error>) =>
         {
             stored(source)
         }
+        layer::Error::Forbidden { path, part, what } => guard.found(what, part, &path),
         source => Cause::Layer { action: "pack the layer".into(), source }.into(),
     }
 }

@@ -11,14 +11,14 @@ use crate::base::Bases;
 use crate::cache::{Definition, Key, Record};
 use crate::context::Contexts;
 use crate::copy::{CopyOp, content, place};
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, Place};
 use crate::event::{Event, StepId};
 use crate::input::Group;
 use crate::options::{BuildOptions, Times};
 use crate::pack::Packing;
 use crate::plan::{Origin, Plan, PlannedStage, Sourced};
 use crate::run::{MountInputs, RunOp};
-use crate::secret::Mask;
+use crate::secret::Guard;
 use crate::snapshot::{Tree, chain};
 use crate::stage::State;
 use crate::step::{Op, Texts, step};
@@ -36,8 +36,8 @@ pub(crate) struct Solver<'a> {
     pub(crate) bases: Bases,
     /// The directories that they copy from.
     pub(crate) contexts: Contexts,
-    /// What must not be shown.
-    pub(crate) mask: Mask,
+    /// What keeps the secrets in their place.
+    pub(crate) guard: Guard,
     /// The finished stages by their number.
     pub(crate) stages: BTreeMap<usize, State>,
     /// The number of steps, and of those begun.
@@ -66,6 +66,14 @@ struct Inputs {
 struct Pending {
     key: Key,
     created: i64,
+    /// The step, for errors: the next one runs while the layer is packed.
+    place: Place,
+}
+
+/// A step that has begun.
+struct Begun {
+    id: StepId,
+    place: Place,
 }
 
 impl Solver<'_> {
@@ -104,41 +112,43 @@ impl Solver<'_> {
     /// The first layer of a stage that starts from a directory: all that is in it.
     fn fill(&mut self, progress: &mut Progress<'_>, name: &str) -> Result<(), Error> {
         let stage = progress.stage;
-        let id = self.begin(stage, &format!("FROM {name}"));
-        let place = &stage.base_place;
-        let texts = Texts::new(self.plan, &place.source, stage.index);
-        let op = Op::Copy(CopyOp::everything(stage.base.clone(), place.span));
-        let cached = self.operation(progress, &op, format!("FROM {name} # buildkit"), &id, &texts);
-        let cached = cached.map_err(|error| error.at(place.clone()))?;
-        self.shared.event(Event::StepFinished { step: id, cached });
-        Ok(())
+        let texts = Texts::new(self.plan, &stage.base_place.source, stage.index);
+        let begun = self.begin(stage, &format!("FROM {name}"), stage.base_place.clone());
+        let op = Op::Copy(CopyOp::everything(stage.base.clone(), begun.place.span));
+        let cached = self.operation(progress, &op, format!("FROM {name} # buildkit"), &begun, &texts);
+        self.end(begun, cached)
     }
 
     /// Tells that the next step begins.
-    fn begin(&mut self, stage: &PlannedStage, text: &str) -> StepId {
+    fn begin(&mut self, stage: &PlannedStage, text: &str, place: Place) -> Begun {
         self.begun += 1;
         let (stage, stage_name) = (stage.index, stage.name.clone());
         let id = StepId { stage, stage_name, number: self.begun, total: self.total };
-        self.shared.event(Event::StepStarted { step: id.clone(), text: self.mask.text(text) });
-        id
+        self.shared.event(Event::StepStarted { step: id.clone(), text: self.guard.mask.text(text) });
+        Begun { id, place }
+    }
+
+    /// Tells that it has ended, or fails where it stands.
+    fn end(&self, begun: Begun, cached: Result<bool, Error>) -> Result<(), Error> {
+        let cached = cached.map_err(|error| error.at(begun.place))?;
+        self.shared.event(Event::StepFinished { step: begun.id, cached });
+        Ok(())
     }
 
     fn statement(&mut self, progress: &mut Progress<'_>, sourced: &Sourced) -> Result<(), Error> {
         self.shared.check_cancelled()?;
         let Sourced { statement, source } = sourced;
-        let id = self.begin(progress.stage, &statement.text);
         let texts = Texts::new(self.plan, source, progress.stage.index);
-        let cached = step(&statement.instruction, &mut progress.state, &texts, self.options)
-            .and_then(|step| {
-                let Some(created_by) = step.created_by else { return Ok(false) };
-                match step.op {
-                    None => self.configure(progress, created_by),
-                    Some(op) => self.operation(progress, &op, created_by, &id, &texts),
-                }
-            })
-            .map_err(|error| error.at(texts.place(statement.span)))?;
-        self.shared.event(Event::StepFinished { step: id, cached });
-        Ok(())
+        let begun = self.begin(progress.stage, &statement.text, texts.place(statement.span));
+        let step = step(&statement.instruction, &mut progress.state, &texts, self.options);
+        let cached = step.and_then(|step| {
+            let Some(created_by) = step.created_by else { return Ok(false) };
+            match step.op {
+                None => self.configure(progress, created_by),
+                Some(op) => self.operation(progress, &op, created_by, &begun, &texts),
+            }
+        });
+        self.end(begun, cached)
     }
 
     /// A step that changed the config alone. The cache remembers when that was first done.
@@ -168,7 +178,7 @@ impl Solver<'_> {
         progress: &mut Progress<'_>,
         op: &Op,
         created_by: String,
-        id: &StepId,
+        begun: &Begun,
         texts: &Texts<'_>,
     ) -> Result<bool, Error> {
         let inputs = match op {
@@ -193,7 +203,7 @@ impl Solver<'_> {
                 Some(tree) => tree,
                 None => self.tree(progress)?,
             };
-            let done = tree.begin().and_then(|root| self.perform(op, &inputs, root, progress, id));
+            let done = tree.begin().and_then(|root| self.perform(op, &inputs, root, progress, &begun.id));
             // After a failure the tree is of no further use, and what it held before is in the store.
             done?;
             let changes = tree.finish()?;
@@ -201,13 +211,14 @@ impl Solver<'_> {
             changes
         };
         self.settle(progress)?;
-        let pending = Pending { key, created: self.options.now };
+        let pending = Pending { key, created: self.options.now, place: begun.place.clone() };
         let is_empty = changes.set.is_empty();
         if is_empty {
             let parent = chain(&progress.state.layers).pop();
             self.shared.remember(key, parent, &Record { created: pending.created, layer: None })?;
         } else {
-            progress.packing = Some((Packing::start(self.shared, changes, self.options)?, pending));
+            progress.packing =
+                Some((Packing::start(self.shared, changes, self.options, &self.guard)?, pending));
         }
         self.history(progress, created_by, self.options.now, is_empty);
         Ok(false)
@@ -247,7 +258,7 @@ impl Solver<'_> {
     /// Waits for the layer that is being packed; it is part of the stage, and remembered, afterwards.
     fn settle(&self, progress: &mut Progress<'_>) -> Result<(), Error> {
         let Some((packing, pending)) = progress.packing.take() else { return Ok(()) };
-        let layer = packing.wait()?;
+        let layer = packing.wait().map_err(|error| error.at(pending.place))?;
         let parent: Option<ChainId> = chain(&progress.state.layers).pop();
         let record = Record { created: pending.created, layer: Some(layer.clone()) };
         self.shared.remember(pending.key, parent, &record)?;

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use layer::{
-    Changeset, Compression, Index, PackOptions, Root, Timestamps, UnpackOptions, decode, pack, unpack,
+    Changeset, Compression, Forbidden, Index, PackOptions, Root, Timestamps, UnpackOptions, decode, pack,
+    unpack,
 };
 use tempfile::TempDir;
 
@@ -31,7 +33,8 @@ fn benchmark(criterion: &mut Criterion) {
     let dir = tree();
     let root = Root::open(dir.path()).expect("the tree");
     let changes = Changeset::everything(&root).expect("a listing");
-    let options = |compression| PackOptions { compression, timestamps: Timestamps::Keep, threads: 2 };
+    let options =
+        |compression| PackOptions { compression, timestamps: Timestamps::Keep, threads: 2, forbidden: None };
     let mut group = criterion.benchmark_group("layer");
     group.throughput(Throughput::Bytes(2000 * 16 * 1024)).sample_size(10);
     let compressions = [
@@ -44,6 +47,12 @@ fn benchmark(criterion: &mut Criterion) {
         let pack = || pack(&root, &changes, &options(compression), std::io::sink()).expect("a layer");
         group.bench_function(format!("pack/{name}"), |bencher| bencher.iter(pack));
     }
+    let strings =
+        (1..=4).map(|number| (number.to_string(), format!("a string {number} of usual size").into_bytes()));
+    let searched =
+        PackOptions { forbidden: Some(Arc::new(Forbidden::new(strings))), ..options(Compression::None) };
+    let pack_searched = || pack(&root, &changes, &searched, std::io::sink()).expect("a layer");
+    group.bench_function("pack/none/4 forbidden", |bencher| bencher.iter(pack_searched));
     let mut layer = Vec::new();
     pack(&root, &changes, &options(Compression::Gzip(6)), &mut layer).expect("a layer");
     group.bench_function("unpack", |bencher| bencher.iter(|| unpack_new(&layer)));

@@ -175,6 +175,16 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// An entry holds what the caller forbids.
+    #[error("the {part} of `{}` holds {what}", path.display())]
+    Forbidden {
+        /// The entry, inside its root. Where the name is the part, it holds what is forbidden.
+        path: PathBuf,
+        /// "name", "link target", "extended attributes" or "content".
+        part: &'static str,
+        /// What is forbidden, by the caller's name for it.
+        what: String,
+    },
     /// The archive could not be compressed or written.
     #[error("cannot write the archive")]
     WriteArchive {

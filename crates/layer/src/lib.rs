@@ -34,7 +34,7 @@ pub use encoding::{Encoding, decode, probe_archive};
 pub use error::Error;
 pub use metadata::{Device, FileKind, Inode, Metadata, Timestamp};
 pub use node::Attributes;
-pub use pack::{Compression, PackOptions, Packed, Timestamps, pack};
+pub use pack::{Compression, Forbidden, PackOptions, Packed, Timestamps, pack};
 pub use root::{Ownership, Root};
 pub use tar::Limits;
 pub use unpack::{UnpackOptions, Unpacked, unpack};

@@ -23,8 +23,12 @@ use rustix::mount::{
 };
 use tempfile::TempDir;
 
-const PLAIN: PackOptions =
-    PackOptions { compression: Compression::None, timestamps: Timestamps::Force(0), threads: 1 };
+const PLAIN: PackOptions = PackOptions {
+    compression: Compression::None,
+    timestamps: Timestamps::Force(0),
+    threads: 1,
+    forbidden: None,
+};
 
 const BASE: &str = "
     dir d mtime=5.5

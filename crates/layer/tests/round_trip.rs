@@ -18,7 +18,7 @@ use layer::{
 use tempfile::TempDir;
 
 const PLAIN: PackOptions =
-    PackOptions { compression: Compression::None, timestamps: Timestamps::Keep, threads: 2 };
+    PackOptions { compression: Compression::None, timestamps: Timestamps::Keep, threads: 2, forbidden: None };
 const LAYER: UnpackOptions = UnpackOptions {
     whiteouts: true,
     owner: None,

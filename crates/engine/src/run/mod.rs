@@ -141,7 +141,7 @@ impl Solver<'_> {
             },
             hostname: op.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned()),
         };
-        self.shared.execute(&spec, step, &self.mask)?;
+        self.shared.execute(&spec, step, &self.guard.mask)?;
         mounted.close()
     }
 }

@@ -1,5 +1,6 @@
 //! Values that steps may see and nothing else may.
 
+mod guard;
 mod mask;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+pub(crate) use self::guard::Guard;
 pub(crate) use self::mask::{Mask, MaskedStream};
 
 /// A secret value: never shown by `Debug`, overwritten in memory when its last clone is dropped.

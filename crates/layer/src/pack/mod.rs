@@ -2,16 +2,20 @@
 //! size of files.
 
 mod compress;
+mod forbidden;
 mod gzip;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use oci::{DiffId, Digest, Digester, MediaType};
 
 pub use self::compress::Compression;
+pub use self::forbidden::Forbidden;
 
 use self::compress::Compressor;
 use crate::Error;
@@ -38,7 +42,7 @@ pub enum Timestamps {
 }
 
 /// How a layer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PackOptions {
     /// How the archive is compressed.
     pub compression: Compression,
@@ -46,6 +50,8 @@ pub struct PackOptions {
     pub timestamps: Timestamps,
     /// The number of threads that compress, at least one. Has no influence on the result; each takes about 5 MiB.
     pub threads: usize,
+    /// What no entry may hold.
+    pub forbidden: Option<Arc<Forbidden>>,
 }
 
 /// A layer that was written.
@@ -66,7 +72,8 @@ pub struct Packed {
 /// Writes `changes` of the tree `root` to `out` as a layer.
 ///
 /// The bytes depend on the tree, the changes, compression and timestamps alone. Fails when a file that is read changes
-/// meanwhile; what was written to `out` is of no use then.
+/// meanwhile, or when an entry
+/// holds what is forbidden; what was written to `out` is of no use then.
 pub fn pack(
     root: &Root,
     changes: &Changeset,
@@ -78,6 +85,7 @@ pub fn pack(
     let mut packer = Packer {
         root,
         timestamps: options.timestamps,
+        forbidden: options.forbidden.as_deref(),
         tar: Writer::new(BufWriter::with_capacity(BUFFER, Hashing::new(compressor))),
         links: HashMap::new(),
     };
@@ -102,6 +110,7 @@ pub fn pack(
 struct Packer<'a, W> {
     root: &'a Root,
     timestamps: Timestamps,
+    forbidden: Option<&'a Forbidden>,
     tar: Writer<W>,
     /// The first name of each file with several.
     links: HashMap<Inode, PathBuf>,
@@ -112,6 +121,7 @@ impl<W: Write> Packer<'_, W> {
         let metadata =
             self.root.lstat_exact(path)?.ok_or_else(|| Error::Changed { path: path.to_owned() })?;
         let Opened { mut node, metadata, file } = Opened::read(self.root, path, &metadata)?;
+        self.check(path, &node)?;
         node.attributes.mtime = self.timestamps.apply(node.attributes.mtime);
         if metadata.is_hard_linked() {
             if let Some(first) = self.links.get(&metadata.inode) {
@@ -123,10 +133,26 @@ impl<W: Write> Packer<'_, W> {
         match &file {
             Some(file) => {
                 let content = Content { file, metadata: &metadata, path };
-                content.for_each_piece(|piece| self.tar.content(piece))
+                let mut search = self.forbidden.map(Forbidden::search);
+                content.for_each_piece(|piece| match search.as_mut().and_then(|search| search.piece(piece)) {
+                    Some(what) => Err(forbidden(path, "content", what)),
+                    None => self.tar.content(piece),
+                })
             }
             None => Ok(()),
         }
+    }
+
+    /// Searches all of an entry but its content.
+    fn check(&self, path: &Path, node: &Node) -> Result<(), Error> {
+        let Some(strings) = self.forbidden else { return Ok(()) };
+        let xattrs = node.attributes.xattrs.iter();
+        let xattrs = xattrs.flat_map(|(name, value)| [name.as_bytes(), value.as_slice()]);
+        let texts =
+            [("name", path.as_os_str().as_bytes()), ("link target", node.target.as_os_str().as_bytes())];
+        let parts = texts.into_iter().chain(xattrs.map(|bytes| ("extended attributes", bytes)));
+        let found = parts.into_iter().find_map(|(part, bytes)| Some((part, strings.find(bytes)?)));
+        found.map_or(Ok(()), |(part, what)| Err(forbidden(path, part, what)))
     }
 
     /// An empty file whose name says what was removed (image specification, `layer.md`, "Whiteouts").
@@ -140,8 +166,13 @@ impl<W: Write> Packer<'_, W> {
             device: Device::default(),
             target: PathBuf::new(),
         };
+        self.check(path, &node)?;
         self.tar.node(&path.with_file_name(name), &node)
     }
+}
+
+fn forbidden(path: &Path, part: &'static str, what: &str) -> Error {
+    Error::Forbidden { path: path.to_owned(), part, what: what.to_owned() }
 }
 
 impl Timestamps {
