@@ -150,3 +150,70 @@ fn passwords_of_proxies_are_masked_and_left_out_of_the_image() {
     assert_nowhere_in(&builder.root());
     assert_nowhere_in(&builder.dir().join("out"));
 }
+
+#[test]
+fn a_secret_mount_leaves_no_trace() {
+    for driver in ["--storage-driver=overlay", "--storage-driver=vfs"] {
+        let builder = new_builder(
+            "RUN mkdir -p /dir/kept\n\
+             RUN --mount=type=secret,id=token,target=/dir/kept/new/deep/token \\\n\
+             --mount=type=secret,id=token,env=TOKEN \\\n\
+             --mount=type=secret,id=token \\\n\
+             cat /dir/kept/new/deep/token /run/secrets/token; echo $TOKEN\n\
+             RUN ! test -e /run && ! test -e /dir/kept/new && ! env | grep TOKEN\n",
+        );
+        let flags =
+            [driver, "--metadata-file=metadata.json", "-t", "localhost/app", "-o", "type=oci,dest=out/"];
+        let output = build(&builder, &flags).success();
+        assert_eq!(output.stderr.matches("***").count(), 3, "{output}");
+        assert!(!output.to_string().contains(VALUE), "{output}");
+        // Neither mount points nor the times of the directories above them.
+        let config = builder.run(&["inspect", "localhost/app"]).success().json();
+        let history = config["config"]["history"].as_array().unwrap();
+        let is_empty: Vec<_> = history.iter().map(|step| step["empty_layer"] == true).collect();
+        assert_eq!(is_empty, [false, false, true, true], "{history:?}");
+        fs::remove_file(builder.dir().join("token")).unwrap();
+        for dir in [builder.root(), builder.dir(), builder.home()] {
+            assert_nowhere_in(&dir);
+        }
+    }
+}
+
+#[test]
+fn a_failed_step_leaves_no_trace_of_a_secret() {
+    for driver in ["--storage-driver=overlay", "--storage-driver=vfs"] {
+        let builder =
+            new_builder("RUN --mount=type=secret,id=token cp /run/secrets/token /leak; cat /leak; exit 1\n");
+        let output = build(&builder, &[driver]).exits(1);
+        assert!(output.to_string().contains("last output: ***"), "{output}");
+        assert!(!output.to_string().contains(VALUE), "{output}");
+        assert_nowhere_in(&builder.root());
+    }
+}
+
+#[test]
+fn a_copied_secret_is_found_in_the_layer_of_its_step() {
+    let builder =
+        new_builder("RUN --mount=type=secret,id=token cat /run/secrets/token | tr -d '\\n' > /conf\n");
+    let error = error(&build(&builder, &[]));
+    assert!(error.starts_with("error: the content of `/conf` holds the secret `token`"), "{error}");
+}
+
+#[test]
+fn another_value_is_the_same_step() {
+    let builder =
+        new_builder("RUN --mount=type=secret,id=token test -s /run/secrets/token; echo done > /done\n");
+    build(&builder, &[]).success();
+    builder.file("token", "another value");
+    let again = build(&builder, &[]).success();
+    assert_eq!(again.stderr.matches("CACHED").count(), 2, "{again}");
+}
+
+#[test]
+fn steps_do_not_see_the_environment_of_the_builder() {
+    let builder =
+        new_builder("RUN cat /proc/*/environ | tr '\\0' '\\n'; env; echo end\n").env("TOKEN", VALUE);
+    let output = builder.run(&["build", "--secret", "id=TOKEN", "context"]).success();
+    assert!(output.stderr.contains("end") && !output.stderr.contains("TOKEN="), "{output}");
+    assert!(!output.to_string().contains("***"), "{output}");
+}
