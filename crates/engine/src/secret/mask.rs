@@ -217,6 +217,38 @@ mod tests {
         }
     }
 
+    /// All places of all values become stars, those side by side or over each other together.
+    fn oracle(secrets: &[&[u8]], text: &str) -> String {
+        let mut is_hidden = vec![false; text.len()];
+        for secret in secrets {
+            for at in (0..text.len()).filter(|at| text.as_bytes()[*at..].starts_with(secret)) {
+                is_hidden[at..at + secret.len()].fill(true);
+            }
+        }
+        let mut shown = String::new();
+        for (at, letter) in text.char_indices() {
+            if !is_hidden[at] {
+                shown.push(letter);
+            } else if at == 0 || !is_hidden[at - 1] {
+                shown.push_str("***");
+            }
+        }
+        shown
+    }
+
+    #[test]
+    fn every_text_of_two_letters_is_masked_as_its_oracle_says() {
+        let secrets: [&[u8]; 5] = [b"aaba", b"abab", b"bbbbb", b"abbab", b"baab"];
+        let mask = mask(&secrets);
+        for bits in 0..1_u32 << 13 {
+            let text: String = (0..13).map(|bit| if bits >> bit & 1 == 0 { 'a' } else { 'b' }).collect();
+            let expected = oracle(&secrets, &text);
+            for size in [1, 3, 13] {
+                assert_eq!(shown(&mask, &text, size), expected, "{text} by {size}");
+            }
+        }
+    }
+
     #[test]
     fn only_what_may_become_a_secret_waits() {
         let mut stream = mask(&[b"hunter2"]).stream();
