@@ -7,6 +7,9 @@ use super::macros::{Macro, Macros, identifier};
 /// Macros that call each other deeper than this are a mistake.
 const MAX_DEPTH: usize = 100;
 
+/// What an expansion costs in work, counted in bytes.
+const EXPANSION: usize = 64;
+
 /// Bytes of a line and what comes in their place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Replacement {
@@ -74,7 +77,7 @@ struct Expander<'a> {
 
 impl Expander<'_> {
     fn expanded(&mut self, text: &str) -> Result<String, Problem> {
-        self.spend(text.len())?;
+        self.spend(text.len() + EXPANSION)?;
         self.depth += 1;
         let replacements = self.replacements(text, &mut None)?;
         self.depth -= 1;

@@ -33,6 +33,9 @@ const MAX_DEPTH: usize = 64;
 const MAX_FILES: usize = 4096;
 const MAX_BYTES: usize = 16 << 20;
 
+/// A text that is none at all should not fill the screen.
+const MAX_ERRORS: usize = 50;
+
 /// Reads the file at a path relative to the build context; nothing if it is not there.
 ///
 /// Errors: why it cannot be read.
@@ -66,12 +69,13 @@ pub fn preprocess(
         origin: Origin::default(),
         lossy: false,
         diagnostics: Vec::new(),
+        errors: 0,
         budget: MAX_BYTES,
         depth: 0,
     };
     preprocessor.file(source, dir);
-    let Preprocessor { text, origin, lossy, diagnostics, .. } = preprocessor;
-    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+    let Preprocessor { text, origin, lossy, diagnostics, errors, .. } = preprocessor;
+    if errors > 0 {
         let source = Source::assembled(name, text, lossy, origin, Vec::new());
         return Err(Box::new(Unprocessed { source, diagnostics }));
     }
@@ -85,6 +89,8 @@ struct Preprocessor<'a, 'r> {
     origin: Origin,
     lossy: bool,
     diagnostics: Vec<Diagnostic>,
+    /// How many of them are errors.
+    errors: usize,
     /// How many bytes may still be read or come of macros.
     budget: usize,
     depth: usize,
@@ -109,7 +115,7 @@ impl Preprocessor<'_, '_> {
         let mut groups = Groups::default();
         let mut scanner = Scanner::default();
         let mut at = 0;
-        while at < text.len() && self.budget > 0 {
+        while at < text.len() && self.budget > 0 && self.errors < MAX_ERRORS {
             at = self.next(open, at, &mut groups, &mut scanner);
         }
         if self.budget == 0 {
@@ -118,7 +124,7 @@ impl Preprocessor<'_, '_> {
                 let message = format!("includes and macros make more than {MAX_BYTES} bytes");
                 self.complain(open, 0..0, message, "a file may include itself");
             }
-        } else if let Some(start) = groups.open() {
+        } else if let Some(start) = groups.open().filter(|_| at == text.len()) {
             self.complain(open, start, "this is never ended", "write `#endif` where it ends");
         }
     }
@@ -194,7 +200,7 @@ impl Preprocessor<'_, '_> {
         }
         let missing = Diagnostic::error(format!("there is no file `{name}`"), self.keep(open, range));
         let looked = |path: &String| format!("looked for `{path}` in the build context");
-        self.diagnostics.push(paths.iter().map(looked).fold(missing, Diagnostic::with_note));
+        self.fail(paths.iter().map(looked).fold(missing, Diagnostic::with_note));
         Ok(())
     }
 
@@ -213,7 +219,7 @@ impl Preprocessor<'_, '_> {
             }
             Err(Problem { message, range: wrong }) => {
                 let start = self.text.len() + wrong.start;
-                self.diagnostics.push(Diagnostic::error(message, Span::new(start, start + wrong.len())));
+                self.fail(Diagnostic::error(message, Span::new(start, start + wrong.len())));
             }
         }
         self.copy(open, at..range.end);
@@ -246,7 +252,12 @@ impl Preprocessor<'_, '_> {
 
     fn complain(&mut self, open: Open<'_>, range: Range<usize>, message: impl Into<String>, hint: &str) {
         let span = self.keep(open, range);
-        self.diagnostics.push(Diagnostic::error(message, span).with_hint(hint));
+        self.fail(Diagnostic::error(message, span).with_hint(hint));
+    }
+
+    fn fail(&mut self, error: Diagnostic) {
+        self.errors += 1;
+        self.diagnostics.push(error);
     }
 
     fn warn(&mut self, open: Open<'_>, range: Range<usize>, message: String) {
