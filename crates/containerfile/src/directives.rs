@@ -211,6 +211,40 @@ impl Directives {
     }
 }
 
+/// What is said of a `# syntax=` that asks for more than the Dockerfile language.
+pub(crate) fn foreign_syntax(directives: &Directives) -> Option<Diagnostic> {
+    let syntax = directives.syntax.as_ref()?;
+    let image = syntax.value.split([' ', '@']).next().unwrap_or_default();
+    let name = image.rsplit('/').next().unwrap_or_default().split(':').next();
+    // Mirrors keep the last part of the name; `dockerfile.v0` is what BuildKit calls its own.
+    if matches!(name, Some("dockerfile" | "dockerfile-upstream" | "dockerfile.v0")) {
+        return None;
+    }
+    let message = format!("the frontend `{image}` is not run: the file is read as a Dockerfile");
+    Some(
+        Diagnostic::warning("ForeignSyntax", message, syntax.span)
+            .with_hint("remove the line if the file needs nothing else"),
+    )
+}
+
+/// What is said of a text that its first line makes a file of another frontend, as BuildKit looks for it.
+pub(crate) fn foreign_file(text: &str) -> Option<Diagnostic> {
+    let start = if text.starts_with("#!") { text.find('\n')? + 1 } else { 0 };
+    let first = text[start..].lines().next()?;
+    let span = Span::new(start, start + first.len());
+    let comment = first.strip_prefix("//").and_then(|comment| comment.split_once('='));
+    let hint = "build it with BuildKit, which runs the frontend that it names";
+    match comment {
+        Some((key, _)) if key.trim().eq_ignore_ascii_case("syntax") => {
+            Some(Diagnostic::error("this file is written for another frontend", span).with_hint(hint))
+        }
+        _ if first.starts_with('{') => {
+            Some(Diagnostic::error("this is JSON, not a Containerfile", span).with_hint(hint))
+        }
+        _ => None,
+    }
+}
+
 /// One line as key and value, if it is a directive. `offset` is where the line starts.
 fn directive(line: &str, offset: usize) -> Option<(Spanned<&'static str>, Spanned<String>)> {
     let (before, body) = line.split_once('#')?;

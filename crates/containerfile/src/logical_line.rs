@@ -11,7 +11,7 @@ use crate::{Escape, Span, Spanned};
 pub(crate) struct LogicalLine {
     text: String,
     runs: Vec<Run>,
-    /// Comments that stand directly above, without `#` and outer blanks.
+    /// Comments that stand above, back to the instruction before or to an empty one; without `#` and outer blanks.
     pub(crate) comments: Vec<Spanned<String>>,
     /// The first blank line inside a continuation.
     pub(crate) empty_continuation: Option<Span>,
@@ -107,7 +107,7 @@ impl<'a> Lines<'a> {
             let content = physical.content().trim_start();
             let start = physical.start + (physical.content().len() - content.len());
             if content.is_empty() {
-                comments.clear();
+                // As in BuildKit, a blank line does not part a comment from its instruction.
             } else if let Some(comment) = content.strip_prefix('#') {
                 collect_comment(&mut comments, comment, start + 1);
             } else {
@@ -220,8 +220,8 @@ mod tests {
     }
 
     #[test]
-    fn comments_belong_to_the_instruction_right_below() {
-        let text = "# lost\n\n# kept one\n#kept two\nARG a\n# lost\n#\nARG b";
+    fn comments_belong_to_the_instruction_below() {
+        let text = "# lost\n  #\n# kept one\n\n#kept two\nARG a\n# lost\n#\nARG b";
         let mut lines = Lines::new(text, 0);
         let comments: Vec<String> = lines
             .next_logical(Escape::Backslash)

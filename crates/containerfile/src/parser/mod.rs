@@ -23,6 +23,7 @@ pub fn parse(source: &Source) -> Result<Containerfile, Vec<Diagnostic>> {
     let (directives, starts) =
         check_text(source).and_then(|()| directives::parse(source)).map_err(|e| vec![e])?;
     let mut parser = Parser::new(source, directives.escape);
+    parser.warnings.extend(directives::foreign_syntax(&directives));
     for instructions in starts {
         parser.lines = Lines::new(&source.text()[..instructions.end], instructions.start);
         while parser.errors.len() < MAX_ERRORS
@@ -70,7 +71,7 @@ fn check_text(source: &Source) -> Result<(), Diagnostic> {
         Some(at) => Err(Diagnostic::error("this is not a text file", Span::new(at, at + 1))
             .with_label("a NUL character")
             .with_hint("save it as UTF-8")),
-        None => Ok(()),
+        None => directives::foreign_file(source.text()).map_or(Ok(()), Err),
     }
 }
 
