@@ -223,6 +223,26 @@ pub enum Cause {
         /// Its id.
         id: String,
     },
+    /// `required` of an ssh mount, and no such agent or keys.
+    #[error("there is no ssh agent `{id}`")]
+    MissingSsh {
+        /// Its id.
+        id: String,
+    },
+    /// A file of `--ssh` is no private key that we know.
+    #[error("cannot use the key `{}`: {why}", .path.display())]
+    BadKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A file of `--ssh` is encrypted, and there is nobody to ask for the passphrase.
+    #[error("the key `{}` is protected by a passphrase", .path.display())]
+    EncryptedKey {
+        /// The file.
+        path: PathBuf,
+    },
     /// An instruction wants more than the user allows.
     #[error("{what} is not allowed")]
     NotAllowed {
@@ -340,6 +360,11 @@ impl Cause {
                 "`builder doctor` tells how to get more ids (subordinate ids, CAP_SETUID and CAP_SETGID, or root)".into(),
             ),
             Self::MissingSecret { id } => Some(format!("give it with `--secret id={id},src=FILE` or `--secret id={id},env=NAME`")),
+            Self::MissingSsh { id } => Some(format!("give it with `--ssh {id}`, `--ssh {id}=SOCKET` or `--ssh {id}=KEY`")),
+            Self::EncryptedKey { path } => Some(format!(
+                "start ssh-agent, add the key with `ssh-add {}`, and use `--ssh default`",
+                path.display()
+            )),
             Self::NotAllowed { entitlement, .. } => Some(format!("`--allow {entitlement}` permits it")),
             Self::NoContext { .. } => Some("give the context directory as the last argument".into()),
             Self::NotInStore { reference } => Some(format!("`builder pull {reference}` fetches it")),

@@ -30,6 +30,7 @@ mod scope;
 mod secret;
 mod snapshot;
 mod solve;
+mod ssh;
 mod stage;
 mod step;
 mod transfer;

@@ -31,6 +31,7 @@ mod probe;
 mod process;
 mod root;
 mod run;
+mod socket;
 mod spec;
 mod step;
 mod subordinate_ids;
@@ -52,6 +53,7 @@ pub use mounts::MountGuard;
 pub use overlay::{Overlay, OverlayXattrs, Upper, mount_overlay};
 pub use probe::{ProbeSettings, probe};
 pub use run::run;
+pub use socket::{Handler, SocketServer, connect_socket};
 pub use spec::{
     Access, Content, Exit, Limits, Link, Mount, Network, Protection, RunSpec, Source, Stream, Submounts,
 };

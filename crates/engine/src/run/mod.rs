@@ -5,6 +5,7 @@ mod cache_mount;
 mod mount;
 mod output;
 mod secret_mount;
+mod ssh_mount;
 
 use std::ffi::OsString;
 use std::fs;

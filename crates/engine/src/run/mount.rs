@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use containerfile::{MountFlag, MountSpec, TmpfsMount};
 use layer::Root;
-use sandbox::{Access, Content, Limits, MountGuard};
+use sandbox::{Access, Content, Limits, MountGuard, SocketServer};
 use store::HeldCacheMount;
 
 use super::bind::BindInput;
@@ -43,6 +43,8 @@ pub(super) struct Mounted {
     pub(super) overlays: Vec<MountGuard>,
     pub(super) readings: Vec<Reading>,
     pub(super) caches: Vec<HeldCacheMount>,
+    /// Agents that its ssh mounts talk to.
+    pub(super) agents: Vec<SocketServer>,
     /// Directories of this step alone.
     pub(super) dirs: Vec<PathBuf>,
 }
@@ -50,7 +52,7 @@ pub(super) struct Mounted {
 impl Mounted {
     /// Takes away what was made for the step.
     pub(super) fn close(self) -> Result<(), Error> {
-        drop((self.overlays, self.readings, self.caches));
+        drop((self.overlays, self.readings, self.caches, self.agents));
         for dir in self.dirs {
             let (parent, name) = (dir.parent().unwrap_or(&dir), dir.file_name().unwrap_or_default());
             let removed = Root::open(parent).and_then(|parent| parent.remove_all(Path::new(name)));
@@ -95,10 +97,7 @@ impl Solver<'_> {
                     Ok(())
                 }
                 MountSpec::Secret(secret) => self.secret(secret, &mut mounted),
-                MountSpec::Ssh(_) => {
-                    let what = "`RUN --mount=type=ssh`".to_owned();
-                    Err(Cause::Unsupported { what }.into())
-                }
+                MountSpec::Ssh(ssh) => self.ssh(ssh, &mut mounted),
             };
             done.map_err(|error| error.at(mount.place.clone()))?;
         }
