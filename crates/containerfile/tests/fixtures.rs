@@ -4,6 +4,8 @@
 //! stage, an instruction or a diagnostic; texts as Rust string literals. Where there is a file `variables`, words are
 //! expanded with them; a word that cannot be is `!`, and its error stands among the diagnostics.
 
+#![expect(clippy::unwrap_used, reason = "a test has no better answer")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
