@@ -209,7 +209,7 @@ impl fmt::Debug for BlobReader {
 }
 
 /// Whether a partial answer begins at `start`: `Content-Range: bytes 100-199/200`.
-fn continues_at(response: &Response, start: u64) -> bool {
+pub(crate) fn continues_at(response: &Response, start: u64) -> bool {
     let range = response.header(CONTENT_RANGE.as_str()).and_then(|text| text.strip_prefix("bytes "));
     let first = range.and_then(|range| range.split('-').next());
     first.and_then(|first| first.trim().parse().ok()) == Some(start)

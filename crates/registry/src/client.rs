@@ -8,7 +8,10 @@ use oci::{Descriptor, Digest, MediaType, Reference};
 use crate::auth::Scope;
 use crate::session::Session;
 use crate::upload::Upload;
-use crate::{BlobReader, Error, Fetched, PushedBlob, Settings, blob, manifest, upload};
+use crate::{
+    BlobReader, Download, DownloadReader, DownloadRequest, Error, Fetched, PushedBlob, Settings, Url, blob,
+    manifest, upload,
+};
 
 /// A client of any number of registries, to be shared between threads.
 ///
@@ -73,6 +76,14 @@ impl Client {
         bytes: &[u8],
     ) -> Result<Digest, Error> {
         manifest::push(&self.session, reference, media_type, bytes)
+    }
+
+    /// Begins to fetch a plain file, which need be in no registry; both http and https are spoken.
+    ///
+    /// A user and a password in `url` are shown to its host (scheme, host and port) alone, like
+    /// [`DownloadRequest::authorization`]. Up to five redirects are followed, but none from https to http.
+    pub fn download(&self, url: &Url, request: &DownloadRequest) -> Result<Download, Error> {
+        DownloadReader::open(&self.session, url, request)
     }
 
     /// Fails if we may not push to the repository of `reference`. Begins an upload for that and cancels it.

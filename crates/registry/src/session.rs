@@ -18,7 +18,7 @@ use crate::transport::{Request, Response, Stream, Transport};
 use crate::{Error, Settings, retry};
 
 /// More redirects than this are a loop.
-const REDIRECT_LIMIT: usize = 5;
+pub(crate) const REDIRECT_LIMIT: usize = 5;
 
 /// What is known about all registries; shared by a client and its readers.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Session {
         Ok(Self { transport: Arc::new(Transport::new(settings)?), registries: Mutex::default() })
     }
 
-    pub(crate) fn transport(&self) -> &Transport {
+    pub(crate) fn transport(&self) -> &Arc<Transport> {
         &self.transport
     }
 

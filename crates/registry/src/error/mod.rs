@@ -108,6 +108,32 @@ pub enum Error {
         /// Why not.
         problem: &'static str,
     },
+    /// A plain file is not to be had.
+    #[error("{call}: {refusal}")]
+    FileRefused {
+        /// What was asked.
+        call: Call,
+        /// What was answered.
+        refusal: Box<Refusal>,
+    },
+    /// The server of a plain file sent us to a place where we do not go.
+    #[error("{call}: refused to follow to {location}: {problem}")]
+    FileRedirect {
+        /// What was asked.
+        call: Call,
+        /// The place, without query and credentials.
+        location: String,
+        /// Why not.
+        problem: &'static str,
+    },
+    /// The URL of a plain file, or what is to be shown to its server, cannot be used.
+    #[error("cannot download from {url}: {problem}")]
+    FileUrl {
+        /// The URL without query and credentials.
+        url: String,
+        /// Why not.
+        problem: &'static str,
+    },
     /// The blob to be pushed could not be read.
     #[error("cannot read blob {digest} to push it")]
     ReadBlob {
@@ -187,6 +213,10 @@ impl Error {
             Self::BlobChanged { .. } => {
                 Some("the store is damaged; build again with `--no-cache` and an empty `--root`".to_owned())
             }
+            Self::FileRefused { call, refusal } => refusal.file_hint(call),
+            Self::FileRedirect { .. } => {
+                Some("name the place that the file is at, if you trust it".to_owned())
+            }
             Self::UnsafeLocation { .. } => Some(
                 "check the registry's public address; behind a TLS proxy it may need `relativeurls` or \
                  `X-Forwarded-Proto`"
@@ -206,7 +236,7 @@ impl Error {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { failure, .. } => failure.is_transient(),
-            Self::Refused { refusal, .. } => refusal.is_transient(),
+            Self::Refused { refusal, .. } | Self::FileRefused { refusal, .. } => refusal.is_transient(),
             _ => false,
         }
     }
@@ -214,7 +244,7 @@ impl Error {
     /// How long the server asks to be left alone.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused { refusal, .. } => refusal.retry_after,
+            Self::Refused { refusal, .. } | Self::FileRefused { refusal, .. } => refusal.retry_after,
             _ => None,
         }
     }

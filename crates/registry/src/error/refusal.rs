@@ -41,6 +41,21 @@ impl Refusal {
         lost_upload || matches!(self.status, 408 | 429 | 500 | 502 | 503 | 504)
     }
 
+    /// The cure where a plain file was asked for.
+    pub(super) fn file_hint(&self, call: &Call) -> Option<String> {
+        let host = call.host();
+        let hint = match self.status {
+            401 | 403 => format!(
+                "`{host}` wants to know who asks; give the secret HTTP_AUTH_TOKEN_{host} or HTTP_AUTH_HEADER_{host}"
+            ),
+            404 | 410 => format!("`{host}` has no such file; check the URL"),
+            429 => format!("`{host}` limits the rate of requests; try again later"),
+            500.. => format!("`{host}` is in trouble; try again later"),
+            _ => return None,
+        };
+        Some(hint)
+    }
+
     pub(super) fn hint(&self, call: &Call) -> Option<String> {
         let host = call.host();
         let hint = match (self.status, self.code.as_deref()) {

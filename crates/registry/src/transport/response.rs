@@ -108,6 +108,15 @@ impl Response {
         Err(Error::Refused { call, refusal: Box::new(self.refusal()) })
     }
 
+    /// Passes the status `expected` of a plain file on and makes an error of all others.
+    pub(crate) fn expect_file(self, expected: StatusCode) -> Result<Self, Error> {
+        if self.status() == expected {
+            return Ok(self);
+        }
+        let call = self.call.clone();
+        Err(Error::FileRefused { call, refusal: Box::new(self.refusal()) })
+    }
+
     /// The error that this answer breaks the rules.
     pub(crate) fn invalid(&self, problem: &'static str) -> Error {
         Error::InvalidAnswer { call: self.call.clone(), problem }

@@ -1,6 +1,7 @@
 //! The client against real and misbehaving registries.
 
 mod attacks;
+mod downloads;
 mod faults;
 mod real;
 

@@ -209,14 +209,19 @@ fn manifest(
 
 fn blob(content: &Content, repository: &str, digest: &str, head: &Head) -> Response {
     let Some(bytes) = content.blob(repository, digest) else { return error(404, "BLOB_UNKNOWN") };
+    // As Debian's registry and object storage have it.
+    let etag = format!("\"{digest}\"");
     let range = head.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
     let Some(start) =
         range.and_then(|start| start.parse::<usize>().ok()).filter(|start| *start < bytes.len())
     else {
-        return Response::new(200).with_body(bytes.clone());
+        return Response::new(200).with_header("ETag", etag).with_body(bytes.clone());
     };
     let range = format!("bytes {start}-{}/{}", bytes.len() - 1, bytes.len());
-    Response::new(206).with_header("Content-Range", range).with_body(&bytes[start..])
+    Response::new(206)
+        .with_header("ETag", etag)
+        .with_header("Content-Range", range)
+        .with_body(&bytes[start..])
 }
 
 fn upload_blob(
