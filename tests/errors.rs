@@ -68,7 +68,6 @@ fails! {
     url_in_copy: "FROM scratch\nCOPY https://example.com/x /\n", ["build", "."];
     // What is not supported yet is never ignored.
     run_device: "FROM scratch\nRUN --device=vendor.com/class=device true\n", ["build", "."];
-    copy_link: "FROM scratch\nCOPY --link b /\n", ["build", "."];
     add_url: "FROM scratch\nADD https://example.com/x /\n", ["build", "."];
     add_checksum: "FROM scratch\nADD --checksum=sha256:00 b /\n", ["build", "."];
     // RUN.

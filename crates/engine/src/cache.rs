@@ -23,7 +23,14 @@ pub(crate) enum Definition<'a> {
     /// The directory of WORKDIR.
     Workdir { path: &'a str, user: &'a str },
     /// COPY and ADD.
-    Copy { destination: &'a str, owner: Option<&'a str>, mode: Option<u32>, unpack: bool, content: Digest },
+    Copy {
+        destination: &'a str,
+        owner: Option<&'a str>,
+        chmod: Option<String>,
+        unpack: bool,
+        link: bool,
+        content: Digest,
+    },
     /// RUN.
     Run {
         argv: &'a [String],

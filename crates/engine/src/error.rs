@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use containerfile::{Diagnostic, Source, Span};
+use containerfile::{Diagnostic, InvalidChmod, Source, Span};
 
 /// What runs the shell form where SHELL says nothing else.
 const SHELL: &str = "/bin/sh";
@@ -133,6 +133,9 @@ pub enum Cause {
     /// `--platform` of a FROM is none.
     #[error("{0}")]
     BadPlatform(oci::Error),
+    /// `--chmod` without a meaning.
+    #[error("{0}")]
+    BadMode(InvalidChmod),
     /// A variable expanded to nothing where something is needed.
     #[error("{what} is empty after expansion")]
     Empty {
@@ -344,6 +347,7 @@ pub enum Cause {
 impl Cause {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::BadMode(error) => Some(error.hint().to_owned()),
             Self::MissingSource { ignored_by: Some(rule), path, .. } => Some(format!(
                 "remove line {} of {}, or add `!{}` after it",
                 rule.line,

@@ -104,7 +104,7 @@ impl Solver<'_> {
         let reading = self.reading(&op.from, op.instruction)?;
         let mut matches = Vec::new();
         for (source, span) in &op.sources {
-            let found = select(&reading, source, op.instruction);
+            let found = select(&reading, source, op);
             matches.extend(found.map_err(|error| error.at(texts.place(*span)))?);
         }
         Ok(vec![Group { reading, matches, unpack: op.unpack }])

@@ -13,21 +13,13 @@ use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::Error;
+use crate::adjust::Adjust;
 use crate::content::Content;
 use crate::deferred::Deferred;
 use crate::error::Context;
 use crate::metadata::{FileKind, Inode, Metadata};
 use crate::node::{Attributes, Node, Opened};
 use crate::root::Root;
-
-/// What a copy changes in what it copies.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CopyOptions {
-    /// The owner and group of every copy; those of the source without it.
-    pub owner: Option<(u32, u32)>,
-    /// The mode of every copy but links, at most `0o7777`; that of the source without it.
-    pub mode: Option<u32>,
-}
 
 /// Copies entries between two trees.
 ///
@@ -37,7 +29,7 @@ pub struct CopyOptions {
 pub struct Copier<'a> {
     from: &'a Root,
     to: &'a Root,
-    options: CopyOptions,
+    adjust: Adjust<'a>,
     /// The first copy of each source file with several names, and the way back from it.
     links: HashMap<Inode, PathBuf>,
     linked: HashMap<PathBuf, Inode>,
@@ -45,9 +37,9 @@ pub struct Copier<'a> {
 }
 
 impl<'a> Copier<'a> {
-    /// A copier from `from` to `to`, which may be the same root.
-    pub fn new(from: &'a Root, to: &'a Root, options: CopyOptions) -> Self {
-        Self { from, to, options, links: HashMap::new(), linked: HashMap::new(), dirs: Deferred::default() }
+    /// A copier from `from` to `to`, which may be the same root. `adjust` is for every copy.
+    pub fn new(from: &'a Root, to: &'a Root, adjust: Adjust<'a>) -> Self {
+        Self { from, to, adjust, links: HashMap::new(), linked: HashMap::new(), dirs: Deferred::default() }
     }
 
     /// Copies the entry `source` itself (a directory without what is in it) to `destination`.
@@ -63,7 +55,7 @@ impl<'a> Copier<'a> {
             FileKind::Socket => return Ok(()),
             _ => Opened::read(self.from, source, &metadata)?,
         };
-        self.options.apply(&mut node);
+        self.adjust.node(&mut node);
         if metadata.is_hard_linked() && self.link(&metadata, destination)? {
             return Ok(());
         }
@@ -167,17 +159,6 @@ impl<'a> Copier<'a> {
             Ok(()) => make(dir.as_fd(), name).context("make", destination),
             Err(Errno::ISDIR) => Err(refused(destination, FileKind::Directory, kind)),
             Err(errno) => Err(Error::io("replace", destination, errno)),
-        }
-    }
-}
-
-impl CopyOptions {
-    fn apply(&self, node: &mut Node) {
-        if let Some((uid, gid)) = self.owner {
-            (node.attributes.uid, node.attributes.gid) = (uid, gid);
-        }
-        if let Some(mode) = self.mode {
-            node.attributes.mode = mode;
         }
     }
 }

@@ -11,6 +11,7 @@
 //! This crate knows tar, whiteouts and file systems. It must not know images, registries, where trees are kept, or any
 //! word of a Containerfile. Start reading at [`Root`], then at [`changes`].
 
+mod adjust;
 pub mod changes;
 mod content;
 mod copy;
@@ -28,8 +29,9 @@ mod unpack;
 mod walk;
 mod xattr;
 
+pub use adjust::{Adjust, ModeChange};
 pub use changes::{Change, Changeset, Index, OverlayXattrs, overlay_changes};
-pub use copy::{Copier, CopyOptions};
+pub use copy::Copier;
 pub use encoding::{Encoding, decode, probe_archive};
 pub use error::Error;
 pub use metadata::{Device, FileKind, Inode, Metadata, Timestamp};

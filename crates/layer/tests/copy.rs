@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use layer::{Attributes, Copier, CopyOptions, Error, Flow, Root, Timestamp, Xattrs, walk};
+use layer::{Adjust, Attributes, Copier, Error, Flow, ModeChange, Root, Timestamp, Xattrs, walk};
 use tempfile::TempDir;
 
 const TREE: &str = "
@@ -32,8 +32,8 @@ fn tree(text: &str) -> (TempDir, Root) {
     (dir, root)
 }
 
-fn copy_all(from: &Root, to: &Root, options: CopyOptions) -> Result<(), Error> {
-    let mut copier = Copier::new(from, to, options);
+fn copy_all(from: &Root, to: &Root, adjust: Adjust<'_>) -> Result<(), Error> {
+    let mut copier = Copier::new(from, to, adjust);
     walk(from, Path::new(""), |entry| {
         copier.copy(entry.path, entry.path)?;
         Ok::<_, Error>(Flow::Descend)
@@ -47,7 +47,7 @@ fn copies_keep_everything_an_image_holds() {
     tree::set_xattr(&source.path().join("bin/ping"), "security.capability", &tree::CAP_NET_RAW);
     tree::set_xattr(&source.path().join("bin/ping"), "trusted.secret", b"x");
     let (copy, to) = tree("");
-    copy_all(&from, &to, CopyOptions::default()).unwrap();
+    copy_all(&from, &to, Adjust::default()).unwrap();
     assert_eq!(tree::describe(copy.path()), tree::describe(source.path()));
     assert!(fs::metadata(copy.path().join("sparse")).unwrap().blocks() * 512 < 100_000);
     let mut value = [0; 9];
@@ -58,7 +58,7 @@ fn copies_keep_everything_an_image_holds() {
 fn copies_are_files_of_their_own() {
     let (_source, from) = tree("file f data=1");
     let (copy, to) = tree("file g data=2\nhard f to=g");
-    copy_all(&from, &to, CopyOptions::default()).unwrap();
+    copy_all(&from, &to, Adjust::default()).unwrap();
     assert_eq!(fs::read(copy.path().join("g")).unwrap(), b"2");
     assert_eq!(fs::read(copy.path().join("f")).unwrap(), b"1");
 }
@@ -67,7 +67,7 @@ fn copies_are_files_of_their_own() {
 fn owner_and_mode_can_be_overridden() {
     let (_source, from) = tree(TREE);
     let (copy, to) = tree("");
-    copy_all(&from, &to, CopyOptions { owner: Some((8, 9)), mode: Some(0o4711) }).unwrap();
+    copy_all(&from, &to, Adjust { owner: Some((8, 9)), mode: Some(ModeChange(&|_, _| 0o4711)) }).unwrap();
     for path in ["bin", "bin/su", "bin/sh", "pipe", "null", "closed/f"] {
         let metadata = fs::symlink_metadata(copy.path().join(path)).unwrap();
         assert_eq!((metadata.uid(), metadata.gid()), (8, 9), "{path}");
@@ -79,7 +79,7 @@ fn owner_and_mode_can_be_overridden() {
 fn an_existing_directory_takes_new_attributes_and_keeps_what_is_in_it() {
     let (source, from) = tree("dir d mode=700 mtime=9.9\nfile d/new");
     let (copy, to) = tree("dir d mode=755\nfile d/old");
-    copy_all(&from, &to, CopyOptions::default()).unwrap();
+    copy_all(&from, &to, Adjust::default()).unwrap();
     assert!(copy.path().join("d/old").exists());
     let line = |dir: &TempDir| tree::describe(dir.path()).lines().next().unwrap().to_owned();
     assert_eq!(line(&copy), line(&source));
@@ -91,10 +91,10 @@ fn directories_and_other_kinds_do_not_replace_each_other() {
     let (_dirs, dir) = tree("dir x");
     let (_links, link) = tree("link x to=/etc");
     for (from, to) in [(&file, &dir), (&dir, &file), (&link, &dir), (&dir, &link)] {
-        let result = copy_all(from, to, CopyOptions::default());
+        let result = copy_all(from, to, Adjust::default());
         assert!(matches!(result, Err(Error::Replacement { .. })), "{result:?}");
     }
-    copy_all(&file, &link, CopyOptions::default()).unwrap();
+    copy_all(&file, &link, Adjust::default()).unwrap();
     assert!(link.lstat(Path::new("x")).unwrap().unwrap().kind == layer::FileKind::File);
 }
 
@@ -102,7 +102,7 @@ fn directories_and_other_kinds_do_not_replace_each_other() {
 fn links_in_the_way_are_not_followed() {
     let (_source, from) = tree("file f data=1");
     let (copy, to) = tree("dir d\nlink l to=d");
-    let mut copier = Copier::new(&from, &to, CopyOptions::default());
+    let mut copier = Copier::new(&from, &to, Adjust::default());
     assert!(copier.copy(Path::new("f"), Path::new("l/f")).is_err());
     let resolved = to.resolve(Path::new("l/f")).unwrap();
     copier.copy(Path::new("f"), &resolved).unwrap();
@@ -113,7 +113,7 @@ fn links_in_the_way_are_not_followed() {
 #[test]
 fn a_file_onto_itself_through_another_name_survives() {
     let (dir, root) = tree("file a data=1\nhard b to=a");
-    let mut copier = Copier::new(&root, &root, CopyOptions::default());
+    let mut copier = Copier::new(&root, &root, Adjust::default());
     copier.copy(Path::new("a"), Path::new("b")).unwrap();
     assert_eq!(
         (fs::read(dir.path().join("a")).unwrap(), fs::read(dir.path().join("b")).unwrap()),
@@ -132,7 +132,7 @@ fn content_is_written_as_a_file() {
         mtime: Timestamp { secs: 3, nanos: 4 },
         xattrs: Xattrs::new(),
     };
-    let mut copier = Copier::new(&from, &to, CopyOptions::default());
+    let mut copier = Copier::new(&from, &to, Adjust::default());
     copier.write(Path::new("f"), &mut &b"text"[..], &attributes).unwrap();
     assert_eq!(fs::read(copy.path().join("f")).unwrap(), b"text");
     assert!(tree::describe(copy.path()).starts_with("f 10 mode=640 owner=1:2 mtime=3.000000004 size=4"));
@@ -142,7 +142,7 @@ fn content_is_written_as_a_file() {
 fn a_copy_that_was_replaced_is_not_linked_to() {
     let (_source, from) = tree("file one data=1\nhard two to=one\nfile other data=2");
     let (copy, to) = tree("");
-    let mut copier = Copier::new(&from, &to, CopyOptions::default());
+    let mut copier = Copier::new(&from, &to, Adjust::default());
     for (source, destination) in [("one", "x"), ("other", "x"), ("two", "y")] {
         copier.copy(Path::new(source), Path::new(destination)).unwrap();
     }

@@ -12,17 +12,16 @@ use std::path::Path;
 use std::process::Command;
 
 use layer::{
-    Changeset, Compression, Encoding, Error, PackOptions, Packed, Root, Timestamps, UnpackOptions, decode,
-    pack, unpack,
+    Adjust, Changeset, Compression, Encoding, Error, PackOptions, Packed, Root, Timestamps, UnpackOptions,
+    decode, pack, unpack,
 };
 use tempfile::TempDir;
 
 const PLAIN: PackOptions =
     PackOptions { compression: Compression::None, timestamps: Timestamps::Keep, threads: 2, forbidden: None };
-const LAYER: UnpackOptions = UnpackOptions {
+const LAYER: UnpackOptions<'static> = UnpackOptions {
     whiteouts: true,
-    owner: None,
-    mode: None,
+    adjust: Adjust { owner: None, mode: None },
     limits: layer::Limits { entries: 100_000, bytes: 1 << 40 },
 };
 

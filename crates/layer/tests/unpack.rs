@@ -9,15 +9,14 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use layer::{Error, Limits, Root, UnpackOptions, Unpacked, unpack};
+use layer::{Adjust, Error, Limits, ModeChange, Root, UnpackOptions, Unpacked, unpack};
 use tempfile::TempDir;
 
 use archive::{Archive, octal, record};
 
-const LAYER: UnpackOptions = UnpackOptions {
+const LAYER: UnpackOptions<'static> = UnpackOptions {
     whiteouts: true,
-    owner: None,
-    mode: None,
+    adjust: Adjust { owner: None, mode: None },
     limits: Limits { entries: 10_000, bytes: 1 << 30 },
 };
 
@@ -38,7 +37,7 @@ impl Place {
         self.dir.path().join("root")
     }
 
-    fn apply(&self, tar: &[u8], options: &UnpackOptions) -> Result<Unpacked, Error> {
+    fn apply(&self, tar: &[u8], options: &UnpackOptions<'_>) -> Result<Unpacked, Error> {
         unpack(tar, &Root::open(self.root()).unwrap(), Path::new(""), options)
     }
 
@@ -507,7 +506,8 @@ fn header_bombs_are_refused_without_reading_them() {
 #[test]
 fn owners_and_modes_can_be_overridden() {
     let place = Place::new();
-    let options = UnpackOptions { owner: Some((5, 6)), mode: Some(0o700), ..UnpackOptions::default() };
+    let adjust = Adjust { owner: Some((5, 6)), mode: Some(ModeChange(&|_, _| 0o700)) };
+    let options = UnpackOptions { adjust, ..UnpackOptions::default() };
     place.apply(&Archive::new().file("p/f", "").symlink("l", "f").finish(), &options).unwrap();
     for path in ["p", "p/f", "l"] {
         let metadata = fs::symlink_metadata(place.root().join(path)).unwrap();

@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use containerfile::Source;
-use layer::{Root, UnpackOptions};
+use layer::{Adjust, Root, UnpackOptions};
 
 use crate::Engine;
 use crate::error::{Cause, Error};
@@ -99,12 +99,13 @@ impl Engine {
 }
 
 /// Owners in the archive of a context mean nothing, and may not exist here: everything is ours.
-fn own(dir: &Path) -> Result<UnpackOptions, Error> {
+fn own(dir: &Path) -> Result<UnpackOptions<'static>, Error> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = std::fs::metadata(dir).map_err(|source| Cause::Io {
         action: "look at",
         path: dir.to_owned(),
         source,
     })?;
-    Ok(UnpackOptions { owner: Some((metadata.uid(), metadata.gid())), ..UnpackOptions::default() })
+    let adjust = Adjust { owner: Some((metadata.uid(), metadata.gid())), mode: None };
+    Ok(UnpackOptions { adjust, ..UnpackOptions::default() })
 }

@@ -22,6 +22,17 @@ pub(crate) struct Walk<'a> {
     above: Vec<(PathBuf, Matched)>,
 }
 
+/// What a walk does with an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Visit {
+    /// Leaves it out, with all that is in it.
+    Skip,
+    /// Leaves it out, but not all that is in it.
+    Pass,
+    /// Takes it.
+    Take,
+}
+
 impl Filter {
     /// The filter that hides nothing.
     pub(crate) const fn all() -> Self {
@@ -34,6 +45,17 @@ impl Filter {
             what: "pattern",
             text: error.pattern.clone(),
             why: format!("in line {} of {}", error.line, error.name),
+        })?;
+        Ok(Self { rules: Some(rules).filter(|rules| !rules.is_empty()) })
+    }
+
+    /// The filter of patterns that come from no file.
+    pub(crate) fn of_patterns(patterns: &[String]) -> Result<Self, Error> {
+        let rules = IgnoreFile::from_patterns("--exclude", patterns.iter().map(String::as_str));
+        let rules = rules.map_err(|error| Cause::InvalidArgument {
+            what: "pattern",
+            text: error.pattern,
+            why: "it cannot be understood".to_owned(),
         })?;
         Ok(Self { rules: Some(rules).filter(|rules| !rules.is_empty()) })
     }
@@ -72,13 +94,20 @@ impl Filter {
 impl Walk<'_> {
     /// As [`Filter::allows`], looking at each path once. Paths must come in the order of a walk.
     pub(crate) fn allows(&mut self, path: &Path, is_dir: bool) -> bool {
-        let Some(rules) = &self.filter.rules else { return true };
+        self.visit(path, is_dir) != Visit::Skip
+    }
+
+    /// What the rules say of `path`. Paths must come in the order of a walk.
+    pub(crate) fn visit(&mut self, path: &Path, is_dir: bool) -> Visit {
+        let Some(rules) = &self.filter.rules else { return Visit::Take };
         let matched = self.matched(rules, path);
         let excluded = rules.decision(&matched).is_some_and(|decision| decision.excluded);
-        if is_dir {
-            self.above.push((path.to_owned(), matched));
+        self.above.push((path.to_owned(), matched));
+        match excluded {
+            false => Visit::Take,
+            true if is_dir && rules.may_include_below(path.as_os_str().as_bytes()) => Visit::Pass,
+            true => Visit::Skip,
         }
-        !excluded || (is_dir && rules.may_include_below(path.as_os_str().as_bytes()))
     }
 
     fn matched(&mut self, rules: &IgnoreFile, path: &Path) -> Matched {

@@ -4,12 +4,14 @@
 //! followed and deeper ones are kept; links in the destination are followed inside the root.
 
 mod filter;
+mod parents;
+mod pick;
 mod placement;
 mod selection;
 
 use std::path::PathBuf;
 
-use containerfile::Span;
+use containerfile::{Chmod, Span};
 use oci::{Digest, Digester};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -38,7 +40,13 @@ pub(crate) struct CopyOp {
     /// `--chown`.
     pub(crate) owner: Option<String>,
     /// `--chmod`.
-    pub(crate) mode: Option<u32>,
+    pub(crate) chmod: Option<Chmod>,
+    /// `--exclude`: what is not copied of the sources.
+    pub(crate) excludes: Filter,
+    /// `--parents`: whether the directories above a source are copied as well.
+    pub(crate) parents: bool,
+    /// `--link`: whether the files make a layer that does not depend on those below it.
+    pub(crate) link: bool,
     /// Whether archives are unpacked.
     pub(crate) unpack: bool,
 }
@@ -53,7 +61,10 @@ impl CopyOp {
             heredocs: Vec::new(),
             destination: "/".to_owned(),
             owner: None,
-            mode: None,
+            chmod: None,
+            excludes: Filter::all(),
+            parents: false,
+            link: false,
             unpack: false,
         }
     }

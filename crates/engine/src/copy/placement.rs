@@ -3,7 +3,10 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use layer::{Attributes, Copier, CopyOptions, FileKind, Ownership, Root, Timestamp, UnpackOptions, Xattrs};
+use containerfile::Chmod;
+use layer::{
+    Adjust, Attributes, Copier, FileKind, ModeChange, Ownership, Root, Timestamp, UnpackOptions, Xattrs,
+};
 
 use super::CopyOp;
 use super::selection::{Match, below_top};
@@ -41,8 +44,9 @@ impl Placement<'_> {
     fn copy(&self, group: &Group) -> Result<(), Error> {
         let Some(from) = group.reading.root() else { return Ok(()) };
         let kept = if group.reading.keeps_owners() { None } else { Some((0, 0)) };
-        let options = CopyOptions { owner: self.owner.or(kept), mode: self.op.mode };
-        let mut copier = Copier::new(from, self.to, options);
+        let change = self.mode_change();
+        let adjust = Adjust { owner: self.owner.or(kept), mode: change.as_deref().map(ModeChange) };
+        let mut copier = Copier::new(from, self.to, adjust);
         let mut directories = Vec::new();
         for found in &group.matches {
             if group.unpack && self.unpack(from, found)? {
@@ -69,7 +73,15 @@ impl Placement<'_> {
     /// What directories are like that are made on the way: `--chown` and `--chmod` are for them too.
     fn ownership(&self) -> Ownership {
         let (uid, gid) = self.owner.unwrap_or((0, 0));
-        Ownership { uid, gid, mode: self.op.mode.unwrap_or(0o755) }
+        // A symbolic mode is for what is copied, as in BuildKit's copier.
+        let mode = self.op.chmod.as_ref().and_then(Chmod::octal).unwrap_or(0o755);
+        Ownership { uid, gid, mode }
+    }
+
+    /// What `--chmod` does.
+    fn mode_change(&self) -> Option<Box<dyn Fn(u32, bool) -> u32>> {
+        let chmod = self.op.chmod.clone()?;
+        Some(Box::new(move |mode, is_dir| chmod.apply(mode, is_dir)))
     }
 
     fn make_parents(&self) -> Result<(), Error> {
@@ -113,7 +125,9 @@ impl Placement<'_> {
         }
         self.make_dir(Path::new(&self.op.destination))?;
         let (_, tar) = layer::decode(file).map_err(failed)?;
-        let options = UnpackOptions { owner: self.owner, mode: self.op.mode, ..UnpackOptions::default() };
+        let change = self.mode_change();
+        let adjust = Adjust { owner: self.owner, mode: change.as_deref().map(ModeChange) };
+        let options = UnpackOptions { adjust, ..UnpackOptions::default() };
         layer::unpack(tar, self.to, Path::new(&self.op.destination), &options).map_err(failed)?;
         Ok(true)
     }
@@ -121,7 +135,7 @@ impl Placement<'_> {
     fn write_heredocs(&self, now: i64) -> Result<(), Error> {
         let (uid, gid) = self.owner.unwrap_or((0, 0));
         let attributes = Attributes {
-            mode: self.op.mode.unwrap_or(0o644),
+            mode: self.op.chmod.as_ref().map_or(0o644, |chmod| chmod.apply(0o644, false)),
             uid,
             gid,
             mtime: Timestamp::from_secs(now),
@@ -129,7 +143,7 @@ impl Placement<'_> {
         };
         for (name, text) in &self.op.heredocs {
             let target = self.target(FileKind::File, Path::new(name))?;
-            let mut copier = Copier::new(self.to, self.to, CopyOptions::default());
+            let mut copier = Copier::new(self.to, self.to, Adjust::default());
             copier
                 .write(&target, &mut Cursor::new(text.as_bytes()), &attributes)
                 .and_then(|()| copier.finish())

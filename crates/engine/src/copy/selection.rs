@@ -5,9 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use containerfile::glob::{self, Glob};
-use layer::{FileKind, Flow, Root, walk};
+use layer::{FileKind, Root};
 
+use super::CopyOp;
 use super::filter::Filter;
+use super::parents::select_parents;
+use super::pick::Pick;
 use crate::error::{Cause, Error, IgnoreRule};
 use crate::input::Reading;
 
@@ -36,22 +39,26 @@ pub(super) fn below_top(top: &Path, entry: &Path) -> PathBuf {
     if entry.as_os_str().is_empty() { top.to_owned() } else { top.join(entry) }
 }
 
-/// Finds what `source` names in `reading`.
+/// Finds what `source`, one of the sources of `op`, names in `reading`.
 ///
 /// A path that does not exist, or that the filter hides, is an error; a pattern that matches nothing is none.
-pub(crate) fn select(
-    reading: &Reading,
-    source: &str,
-    instruction: &'static str,
-) -> Result<Vec<Match>, Error> {
+pub(crate) fn select(reading: &Reading, source: &str, op: &CopyOp) -> Result<Vec<Match>, Error> {
     let missing = |ignored_by| {
-        let (path, place) = (source.to_owned(), reading.name.clone());
+        let (instruction, path, place) = (op.instruction, source.to_owned(), reading.name.clone());
         Err(Cause::MissingSource { instruction, path, place, ignored_by }.into())
     };
-    match reading.root() {
-        Some(root) => select_in(root, reading.filter(), source)?.or_else(missing),
-        None => missing(None),
+    let Some(root) = reading.root() else { return missing(None) };
+    if op.parents {
+        let found = select_parents(root, reading.filter(), &op.excludes, source)?;
+        return found.map_or_else(|| missing(hidden_by(root, reading.filter(), source)), Ok);
     }
+    select_in(root, reading.filter(), &op.excludes, source)?.or_else(missing)
+}
+
+fn hidden_by(root: &Root, filter: &Filter, source: &str) -> Option<IgnoreRule> {
+    let path = inside(source);
+    let is_there = root.lstat(&path).is_ok_and(|metadata| metadata.is_some());
+    is_there.then(|| filter.hidden_by(&path)).flatten()
 }
 
 /// Finds the entry at `path`, which is no pattern, in `reading`; a link at its end is followed unless it is `kept`.
@@ -77,7 +84,7 @@ pub(crate) fn find_one(
     if kept && let Some(link) = find_link(root, &inside, reading.filter()).map_err(failed)? {
         return Ok(link);
     }
-    match find(root, &inside, reading.filter()).map_err(failed)? {
+    match find(root, &inside, reading.filter(), &Filter::all()).map_err(failed)? {
         Some(found) => Ok(found),
         None => {
             let is_there = root.lstat(&inside).map_err(failed)?.is_some();
@@ -101,6 +108,7 @@ fn find_link(root: &Root, path: &Path, filter: &Filter) -> Result<Option<Match>,
 fn select_in(
     root: &Root,
     filter: &Filter,
+    excludes: &Filter,
     source: &str,
 ) -> Result<Result<Vec<Match>, Option<IgnoreRule>>, Error> {
     let failed = |error| failed(source, error);
@@ -109,24 +117,27 @@ fn select_in(
     let paths = if has_pattern { expand(root, &path, filter).map_err(failed)? } else { vec![path.clone()] };
     let mut matches = Vec::new();
     for path in paths {
-        match find(root, &path, filter).map_err(failed)? {
+        match find(root, &path, filter, excludes).map_err(failed)? {
+            // A file has no path below itself that `--exclude` could mean, so its name is meant.
+            Some(found) if found.kind != FileKind::Directory && is_excluded(excludes, &found) => {}
             Some(found) => matches.push(found),
             None if has_pattern => {}
-            None => {
-                let is_there = root.lstat(&path).map_err(failed)?.is_some();
-                return Ok(Err(is_there.then(|| filter.hidden_by(&path)).flatten()));
-            }
+            None => return Ok(Err(hidden_by(root, filter, source))),
         }
     }
     Ok(Ok(matches))
 }
 
-fn failed(path: &str, source: layer::Error) -> Error {
+fn is_excluded(excludes: &Filter, found: &Match) -> bool {
+    !excludes.allows(Path::new(&found.name), false)
+}
+
+pub(super) fn failed(path: &str, source: layer::Error) -> Error {
     Cause::Layer { action: format!("read `{path}`"), source }.into()
 }
 
 /// The path relative to the root; `..` cannot lead out of it.
-fn inside(source: &str) -> PathBuf {
+pub(super) fn inside(source: &str) -> PathBuf {
     let mut path = PathBuf::new();
     for component in Path::new(source).components() {
         match component {
@@ -140,7 +151,7 @@ fn inside(source: &str) -> PathBuf {
 
 /// The paths that a pattern matches, in order. Each element matches one name; links are followed only before the first
 /// element that is a pattern.
-fn expand(root: &Root, pattern: &Path, filter: &Filter) -> Result<Vec<PathBuf>, layer::Error> {
+pub(super) fn expand(root: &Root, pattern: &Path, filter: &Filter) -> Result<Vec<PathBuf>, layer::Error> {
     let is_literal = |name: &&OsStr| !glob::has_meta(&name.to_string_lossy());
     let prefix: PathBuf = pattern.iter().take_while(is_literal).collect();
     let mut found = vec![root.resolve(&prefix)?];
@@ -168,7 +179,7 @@ fn expand(root: &Root, pattern: &Path, filter: &Filter) -> Result<Vec<PathBuf>, 
 }
 
 /// The entry at `path` with links followed, unless it does not exist or the filter hides it.
-fn find(root: &Root, path: &Path, filter: &Filter) -> Result<Option<Match>, layer::Error> {
+fn find(root: &Root, path: &Path, filter: &Filter, excludes: &Filter) -> Result<Option<Match>, layer::Error> {
     let Some(metadata) = root.stat(path)? else { return Ok(None) };
     let is_dir = metadata.kind == FileKind::Directory;
     let source = root.resolve(path)?;
@@ -176,24 +187,9 @@ fn find(root: &Root, path: &Path, filter: &Filter) -> Result<Option<Match>, laye
         return Ok(None);
     }
     let name = path.file_name().unwrap_or_default().to_owned();
-    let entries = if is_dir { below(root, &source, filter)? } else { vec![PathBuf::new()] };
+    let pick = Pick { filter, excludes, only: None };
+    let entries = if is_dir { pick.entries(root, &source, Path::new(""))? } else { vec![PathBuf::new()] };
     Ok(Some(Match { source, name, kind: metadata.kind, entries }))
-}
-
-fn below(root: &Root, dir: &Path, filter: &Filter) -> Result<Vec<PathBuf>, layer::Error> {
-    let mut entries = Vec::new();
-    let mut rules = filter.walk();
-    walk(root, dir, |entry| {
-        let is_dir = entry.metadata.kind == FileKind::Directory;
-        if !rules.allows(&dir.join(entry.path), is_dir) {
-            return Ok(Flow::Skip);
-        }
-        if entry.metadata.kind != FileKind::Socket {
-            entries.push(entry.path.to_owned());
-        }
-        Ok::<_, layer::Error>(Flow::Descend)
-    })?;
-    Ok(entries)
 }
 
 #[cfg(test)]
@@ -220,7 +216,7 @@ mod tests {
     fn selected(source: &str, ignore: &str) -> Result<Vec<String>, String> {
         let (_dir, root) = context();
         let filter = Filter::parse(&Source::new(".dockerignore", ignore)).unwrap();
-        let matches = select_in(&root, &filter, source).unwrap();
+        let matches = select_in(&root, &filter, &Filter::all(), source).unwrap();
         let matches = matches.map_err(|rule| rule.map_or_else(String::new, |rule| rule.pattern))?;
         let paths = |found: &Match| {
             let join = |entry: &PathBuf| below_top(&found.source, entry).to_string_lossy().into_owned();

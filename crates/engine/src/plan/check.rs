@@ -12,11 +12,6 @@ pub(crate) fn check(instruction: &Instruction, allow: &BTreeSet<Entitlement>) ->
     let unsupported = |what: &str| Err(Cause::Unsupported { what: what.to_owned() }.into());
     match instruction {
         Instruction::Run(run) => check_run(run, allow),
-        Instruction::Copy(copy) if copy.link => unsupported("`COPY --link`"),
-        Instruction::Copy(copy) if copy.parents => unsupported("`COPY --parents`"),
-        Instruction::Copy(copy) if !copy.excludes.is_empty() => unsupported("`COPY --exclude`"),
-        Instruction::Add(add) if add.link => unsupported("`ADD --link`"),
-        Instruction::Add(add) if !add.excludes.is_empty() => unsupported("`ADD --exclude`"),
         Instruction::Add(add) if add.checksum.is_some() => unsupported("`ADD --checksum`"),
         Instruction::Add(add) if add.keep_git_dir.is_some() => unsupported("`ADD --keep-git-dir`"),
         Instruction::Onbuild(onbuild) => match onbuild.instruction.as_ref() {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use containerfile::{BindMount, MountFlag};
-use layer::{Copier, CopyOptions, FileKind, Flow, Root, walk};
+use layer::{Adjust, Copier, FileKind, Flow, Root, walk};
 use oci::{Digest, Digester};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use sandbox::{Link, Overlay, Source, Submounts, Upper};
@@ -168,7 +168,7 @@ fn overlay(lower: &Path, xattrs: sandbox::OverlayXattrs, dir: &Path) -> Result<s
 fn copy(root: &Root, found: &Match, dir: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
     let failed = |source| failed("copy what is to be mounted", source);
     let to = Root::open(dir).map_err(failed)?;
-    let mut copier = Copier::new(root, &to, CopyOptions { owner, mode: None });
+    let mut copier = Copier::new(root, &to, Adjust { owner, mode: None });
     if found.kind == FileKind::Directory {
         copier.copy(&found.source, Path::new("copy")).map_err(failed)?;
     }

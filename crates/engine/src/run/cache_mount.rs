@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use containerfile::{CacheMount, MountFlag, MountSpec, Sharing};
-use layer::{Copier, CopyOptions, FileKind, Ownership, Root};
+use layer::{Adjust, Copier, FileKind, Ownership, Root};
 use oci::Digest;
 use sandbox::{Link, Source, Submounts};
 use store::{CacheSharing, HeldCacheMount, StagedCacheMount};
@@ -139,7 +139,7 @@ impl Solver<'_> {
         let failed = |source| Cause::Layer { action: "fill a new cache".to_owned(), source };
         let to = Root::open(dir).map_err(failed)?;
         let owner = (!reading.keeps_owners()).then_some((0, 0));
-        let mut copier = Copier::new(from, &to, CopyOptions { owner, mode: None });
+        let mut copier = Copier::new(from, &to, Adjust { owner, mode: None });
         for entry in &found.entries {
             copier.copy(&found.path_of(entry), entry).map_err(failed)?;
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use layer::{Copier, CopyOptions, Root, overlay_changes};
+use layer::{Adjust, Copier, Root, overlay_changes};
 use oci::ChainId;
 use sandbox::{MountGuard, OverlayXattrs, Upper, mount_overlay};
 use store::Store;
@@ -198,7 +198,7 @@ impl View for Mounted {
 fn take_attributes(below: &Path, upper: &Path) -> Result<(), Error> {
     let failed = |source| Cause::Layer { action: "prepare a root file system".into(), source };
     let (from, to) = (open(below)?, open(upper)?);
-    let mut copier = Copier::new(&from, &to, CopyOptions::default());
+    let mut copier = Copier::new(&from, &to, Adjust::default());
     copier.copy(Path::new(""), Path::new("")).map_err(failed)?;
     copier.finish().map_err(failed)?;
     Ok(())

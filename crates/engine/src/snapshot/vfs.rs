@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use layer::{Changeset, Copier, CopyOptions, Flow, Index, Root};
+use layer::{Adjust, Changeset, Copier, Flow, Index, Root};
 use oci::ChainId;
 use store::Store;
 
@@ -65,7 +65,7 @@ fn top(layers: &[Layer]) -> Option<ChainId> {
 
 pub(crate) fn copy(from: &Root, to: &Root) -> Result<(), Error> {
     let failed = |source| Cause::Layer { action: "copy a root file system".into(), source };
-    let mut copier = Copier::new(from, to, CopyOptions::default());
+    let mut copier = Copier::new(from, to, Adjust::default());
     copier.copy(Path::new(""), Path::new("")).map_err(failed)?;
     let walked = layer::walk(from, Path::new(""), |entry| {
         copier.copy(entry.path, entry.path)?;

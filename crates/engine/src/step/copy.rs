@@ -1,9 +1,9 @@
 //! COPY and ADD → what they do.
 
-use containerfile::{Add, Copy, Heredoc, Word};
+use containerfile::{Add, Chmod, Copy, Heredoc, Word};
 
 use super::{Op, Texts};
-use crate::copy::CopyOp;
+use crate::copy::{CopyOp, Filter};
 use crate::error::{Cause, Error};
 use crate::plan::Origin;
 use crate::stage::State;
@@ -33,6 +33,9 @@ pub(super) fn copy(copy: &Copy, state: &State, texts: &Texts<'_>) -> Result<(Opt
         destination: &copy.destination,
         chown: copy.chown.as_ref(),
         chmod: copy.chmod.as_ref(),
+        excludes: &copy.excludes,
+        parents: copy.parents,
+        link: copy.link,
         unpack: false,
     };
     operands.op(state, texts)
@@ -54,6 +57,9 @@ pub(super) fn add(add: &Add, state: &State, texts: &Texts<'_>) -> Result<(Option
         destination: &add.destination,
         chown: add.chown.as_ref(),
         chmod: add.chmod.as_ref(),
+        excludes: &add.excludes,
+        parents: false,
+        link: add.link,
         unpack: add.unpack.unwrap_or(true),
     };
     operands.op(state, texts)
@@ -72,6 +78,9 @@ struct Operands<'a> {
     destination: &'a Word,
     chown: Option<&'a Word>,
     chmod: Option<&'a Word>,
+    excludes: &'a [Word],
+    parents: bool,
+    link: bool,
     unpack: bool,
 }
 
@@ -81,15 +90,25 @@ impl Operands<'_> {
         let fail = |diagnostic| texts.error(diagnostic);
         let optional = |word: Option<&Word>| word.map(|word| expander.word(word)).transpose().map_err(fail);
         let (owner, chmod) = (optional(self.chown)?, optional(self.chmod)?);
-        let mode = match (&chmod, self.chmod) {
-            (Some(text), Some(word)) => Some(mode(text).map_err(|error| error.at(texts.place(word.span())))?),
+        let chmod = match (chmod, self.chmod) {
+            (Some(text), Some(word)) => {
+                let chmod = Chmod::parse(&text);
+                Some(chmod.map_err(|error| Error::from(Cause::BadMode(error)).at(texts.place(word.span())))?)
+            }
             _ => None,
         };
+        let excludes: Vec<_> = self.excludes.iter().map(|word| word.text().to_owned()).collect();
+        let excludes = Filter::of_patterns(&excludes).map_err(|error| match self.excludes {
+            [word, ..] => error.at(texts.place(word.span())),
+            [] => error,
+        })?;
         let sources = expander.all(self.sources).map_err(fail)?;
         let written = expander.word(self.destination).map_err(fail)?;
         let mut created_by = self.instruction.to_owned();
+        created_by.push_str(if self.parents { " --parents" } else { "" });
         created_by.extend(owner.iter().flat_map(|text| [" --chown=", text]));
-        created_by.extend(chmod.iter().flat_map(|text| [" --chmod=", text]));
+        let mode = chmod.as_ref().map(ToString::to_string);
+        created_by.extend(mode.iter().flat_map(|text| [" --chmod=", text]));
         created_by.extend(sources.iter().flat_map(|text| [" ", text]));
         created_by.extend(self.heredocs.iter().flat_map(|heredoc| [" <<", &heredoc.name]));
         created_by.extend([" ", &written, " # buildkit"]);
@@ -105,23 +124,12 @@ impl Operands<'_> {
             heredocs: heredocs.collect::<Result<_, Error>>()?,
             destination: state.absolute(&written),
             owner,
-            mode,
+            chmod,
+            excludes,
+            parents: self.parents,
+            link: self.link,
             unpack: self.unpack,
         };
         Ok((Some(Op::Copy(op)), created_by))
-    }
-}
-
-/// An octal mode.
-fn mode(text: &str) -> Result<u32, Error> {
-    match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode <= 0o7777 => Ok(mode),
-        Err(_) if text.contains(['+', '-', '=']) => {
-            Err(Cause::Unsupported { what: "a symbolic `--chmod`".to_owned() }.into())
-        }
-        _ => {
-            let why = "expected an octal number up to 7777".to_owned();
-            Err(Cause::InvalidArgument { what: "mode", text: text.to_owned(), why }.into())
-        }
     }
 }

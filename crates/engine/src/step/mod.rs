@@ -31,6 +31,13 @@ pub(crate) enum Op {
     Run(RunOp),
 }
 
+impl Op {
+    /// Whether it is done on top of nothing.
+    pub(crate) fn is_independent(&self) -> bool {
+        matches!(self, Self::Copy(CopyOp { link: true, .. }))
+    }
+}
+
 /// What an instruction does.
 #[derive(Debug)]
 pub(crate) struct Step {

@@ -17,8 +17,9 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::{Change, Changeset, Collector, root_changed};
 use crate::Error;
+use crate::adjust::Adjust;
 use crate::content::Content;
-use crate::copy::{Copier, CopyOptions};
+use crate::copy::Copier;
 use crate::metadata::{FileKind, Inode, Metadata, Timestamp};
 use crate::node::{Node, Opened};
 use crate::root::Root;
@@ -95,7 +96,7 @@ impl Index {
             };
             let parent = path.parent().unwrap_or(Path::new(""));
             let mtime = root.lstat_exact(parent)?.map(|metadata| metadata.mtime);
-            let mut copier = Copier::new(root, root, CopyOptions::default());
+            let mut copier = Copier::new(root, root, Adjust::default());
             copier.copy(source, path)?;
             copier.finish()?;
             if let Some(mtime) = mtime {

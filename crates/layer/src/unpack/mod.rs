@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use self::parents::{Parent, Parents};
 use self::placed::Placed;
 use crate::Error;
+use crate::adjust::Adjust;
 use crate::deferred::Deferred;
 use crate::error::Context;
 use crate::metadata::{FileKind, Metadata};
@@ -34,14 +35,12 @@ const WHITEOUT_OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// How an archive is put into a tree.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct UnpackOptions {
+pub struct UnpackOptions<'a> {
     /// Whether the archive is a layer, and `.wh.` names remove what earlier layers made (image specification,
     /// `layer.md`, "Whiteouts"). In other archives they are names like any other.
     pub whiteouts: bool,
-    /// The owner and group of every entry; those in the archive without it.
-    pub owner: Option<(u32, u32)>,
-    /// The mode of every entry but links, at most `0o7777`; that in the archive without it.
-    pub mode: Option<u32>,
+    /// What is changed in every entry.
+    pub adjust: Adjust<'a>,
     /// How much the archive may hold.
     pub limits: Limits,
 }
@@ -59,11 +58,16 @@ pub struct Unpacked {
 ///
 /// Entries may come in any order and more than once: the last one wins. A directory meeting a directory only takes the
 /// new attributes; in every other case what was there is removed. Missing parents are made, 0755 and owned by root (or
-/// `owner`). Names and hard links that climb out of the archive are refused; absolute ones start in `dir`; symbolic
+/// the adjusted owner). Names and hard links that climb out of the archive are refused; absolute ones start in `dir`; symbolic
 /// links in the place of directories are followed inside of `root`. Attributes of directories are set at the end.
 ///
 /// Fails without taking back what was done.
-pub fn unpack(tar: impl Read, root: &Root, dir: &Path, options: &UnpackOptions) -> Result<Unpacked, Error> {
+pub fn unpack(
+    tar: impl Read,
+    root: &Root,
+    dir: &Path,
+    options: &UnpackOptions<'_>,
+) -> Result<Unpacked, Error> {
     let mut reader = Reader::new(tar, options.limits);
     let mut unpacker = Unpacker::new(root, root.resolve(dir)?, options);
     while let Some(entry) = reader.next()? {
@@ -76,7 +80,7 @@ pub fn unpack(tar: impl Read, root: &Root, dir: &Path, options: &UnpackOptions) 
 struct Unpacker<'a> {
     root: &'a Root,
     base: PathBuf,
-    options: &'a UnpackOptions,
+    options: &'a UnpackOptions<'a>,
     parents: Parents,
     placed: Placed,
     dirs: Deferred,
@@ -85,7 +89,7 @@ struct Unpacker<'a> {
 }
 
 impl<'a> Unpacker<'a> {
-    fn new(root: &'a Root, base: PathBuf, options: &'a UnpackOptions) -> Self {
+    fn new(root: &'a Root, base: PathBuf, options: &'a UnpackOptions<'a>) -> Self {
         Self {
             root,
             base,
@@ -283,12 +287,7 @@ impl<'a> Unpacker<'a> {
     }
 
     fn adapted(&self, mut node: Node) -> Node {
-        if let Some((uid, gid)) = self.options.owner {
-            (node.attributes.uid, node.attributes.gid) = (uid, gid);
-        }
-        if let Some(mode) = self.options.mode {
-            node.attributes.mode = mode;
-        }
+        self.options.adjust.node(&mut node);
         node
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Parents {
 
 impl Parents {
     pub(super) fn new(options: &UnpackOptions) -> Self {
-        let (uid, gid) = options.owner.unwrap_or((0, 0));
+        let (uid, gid) = options.adjust.owner.unwrap_or((0, 0));
         // A layer that does not speak of a directory leaves its time as it was.
         Self { ownership: Ownership { uid, gid, mode: 0o755 }, keep_times: options.whiteouts, last: None }
     }

@@ -1,5 +1,7 @@
 //! Building: stage after stage, step after step; each taken from the cache or done on a snapshot.
 
+mod link;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -145,7 +147,10 @@ impl Solver<'_> {
             let Some(created_by) = step.created_by else { return Ok(false) };
             match step.op {
                 None => self.configure(progress, created_by),
-                Some(op) => self.operation(progress, &op, created_by, &begun, &texts),
+                Some(mut op) => {
+                    self.numeric_owner(&mut op, progress)?;
+                    self.operation(progress, &op, created_by, &begun, &texts)
+                }
             }
         });
         self.end(begun, cached)
@@ -189,7 +194,7 @@ impl Solver<'_> {
         let key = Key::new(&definition(op, &progress.state, &inputs)?, self.options);
         if !self.options.no_cache && self.shared.may_be_cached(key)? {
             self.settle(progress)?;
-            let parent = chain(&progress.state.layers).pop();
+            let parent = if op.is_independent() { None } else { chain(&progress.state.layers).pop() };
             if let Some(record) = self.shared.cached(key, parent)? {
                 close(progress)?;
                 let is_empty = record.layer.is_none();
@@ -197,6 +202,13 @@ impl Solver<'_> {
                 self.history(progress, created_by, record.created, is_empty);
                 return Ok(true);
             }
+        }
+        if op.is_independent() {
+            let layer = self.independent(op, &inputs, progress, &begun.id)?;
+            self.shared.remember(key, None, &Record { created: self.options.now, layer: layer.clone() })?;
+            self.history(progress, created_by, self.options.now, layer.is_none());
+            progress.state.layers.extend(layer);
+            return Ok(false);
         }
         let changes = {
             let mut tree = match progress.tree.take() {
@@ -291,8 +303,9 @@ fn definition<'a>(op: &'a Op, state: &'a State, inputs: &Inputs) -> Result<Defin
         Op::Copy(op) => Definition::Copy {
             destination: &op.destination,
             owner: op.owner.as_deref(),
-            mode: op.mode,
+            chmod: op.chmod.as_ref().map(ToString::to_string),
             unpack: op.unpack,
+            link: op.link,
             content: content(&inputs.groups, op)?,
         },
         Op::Run(op) => run_definition(op, &inputs.mounts),
