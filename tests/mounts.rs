@@ -350,3 +350,90 @@ fn a_replaced_mount_point_costs_nobody_a_file() {
     );
     assert_eq!(builder.read("canary/token"), "alive");
 }
+
+#[test]
+fn volumes_and_mounts_of_the_command_line_are_in_every_step() {
+    let builder = new_builder();
+    builder.file("read/f", "r").file("write/f", "w").file("lose/f", "l");
+    let text = "RUN cat /v/read/f /v/write/f /v/lose/f > /1; ! touch /v/read/new; touch /v/write/new /v/lose/new\n\
+                RUN ls /v/lose > /2; echo kept >> /c/log\nRUN cat /c/log > /3; stat -c %a /t >> /3\n";
+    let flags = [
+        "-v",
+        "./read:/v/read:ro",
+        "--volume=./write:/v/write",
+        "-v",
+        "./lose:/v/lose:O",
+        "--mount",
+        "type=cache,target=/c",
+        "--mount=type=tmpfs,target=/t,mode=700",
+    ];
+    // The stage `shell` has none of the commands that its steps would need.
+    build(&builder, text, &flags);
+    assert_eq!(builder.read_exported("1"), "rwl");
+    assert_eq!(builder.read_exported("2"), "f\n");
+    assert_eq!(builder.read_exported("3"), "kept\n700\n");
+    assert!(builder.dir().join("write/new").exists() && !builder.dir().join("lose/new").exists());
+    assert!(!builder.exported("v").exists() && !builder.exported("c").exists());
+    let error = refused(&builder, "RUN true\n", &["--mount", "type=bind,source=none,target=/x"]);
+    assert!(error.contains("`none` is not in the build context"), "{error}");
+    assert!(error.contains("--mount:1:1"), "{error}");
+}
+
+/// With one id nothing can belong to anybody else; all else is as for root.
+#[test]
+fn an_ordinary_user_has_all_mounts() {
+    let builder = new_builder().as_user(54_329, 54_329);
+    builder.file("src/a", "a").file("key", "hunter2");
+    build(
+        &builder,
+        "RUN --mount=source=src,target=/m,rw echo b >> /m/a; cat /m/a > /1\n\
+         RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t touch /c/f /t/f; ls /c /t > /2\n\
+         RUN --mount=type=secret,id=key cat /run/secrets/key | wc -c > /3\n\
+         RUN <<EOF\n#!/bin/sh\necho script > /4\nEOF\n",
+        &["--secret", "id=key,src=key"],
+    );
+    for (file, expected) in [("1", "ab\n"), ("2", "/c:\nf\n\n/t:\nf\n"), ("3", "7\n"), ("4", "script\n")] {
+        assert_eq!(builder.read_exported(file), expected, "{file}");
+    }
+    assert_eq!(builder.read("src/a"), "a");
+    let error = refused(&builder, "RUN --mount=type=cache,target=/c,id=new,uid=7 true\n", &[]);
+    assert!(error.contains("user id 7 is not mapped here"), "{error}");
+}
+
+/// CVE-2024-23651: one build swaps a directory for a link to `/` while another one mounts a part of the cache.
+#[test]
+fn a_cache_that_is_changed_meanwhile_never_leads_out() {
+    let builder = new_builder();
+    builder.file(
+        "swap/Containerfile",
+        format!(
+            "{SHELL}RUN --mount=type=cache,id=x,target=/c cd /c; mkdir -p sub; ln -s / link; touch ready; \
+             while ! test -e done; do mv sub tmp; mv link sub; mv sub link; mv tmp sub; done\n"
+        ),
+    );
+    let arguments = ["build", "-f", "swap/Containerfile", "."];
+    let swapping = builder.command(&arguments).spawn().unwrap();
+    let cache = || {
+        let mounts = fs::read_dir(builder.root().join("cache-mounts")).ok()?;
+        mounts.map(|entry| entry.unwrap().path().join("0/fs")).find(|path| path.join("ready").exists())
+    };
+    let cache = loop {
+        match cache() {
+            Some(cache) => break cache,
+            None => std::thread::sleep(std::time::Duration::from_millis(5)),
+        }
+    };
+    let outside = builder.dir().join("Containerfile");
+    for round in 0..20 {
+        let text = format!(
+            "{SHELL}RUN --mount=type=cache,id=x,target=/c,source=sub ! test -e /c{} && echo {round}\n",
+            outside.display()
+        );
+        builder.file("Containerfile", text);
+        let output = builder.run(&["build", "."]);
+        // The part may be missing at that moment, but nothing else may be in its place.
+        assert!(!output.stderr.contains("RUN failed"), "{output}");
+    }
+    fs::write(cache.join("done"), "").unwrap();
+    builder.wait(swapping, b"", &arguments).success();
+}

@@ -115,6 +115,13 @@ pub(crate) struct StepArgs {
     /// Line of /etc/hosts during RUN steps
     #[arg(long, value_name = "NAME:ADDRESS")]
     pub add_host: Vec<String>,
+    /// Directory or file of this machine that every RUN sees; OPTIONS: rw (the default), ro, O for changes that are
+    /// thrown away, nosuid, nodev, noexec
+    #[arg(short = 'v', long, value_name = "SOURCE:TARGET[:OPTIONS]")]
+    pub volume: Vec<String>,
+    /// Mount that every RUN has before its own, in the form of `RUN --mount`
+    #[arg(long, value_name = "OPTIONS")]
+    pub mount: Vec<String>,
 }
 
 /// What the image looks like.

@@ -116,7 +116,6 @@ const BUILD: &[Flag] = &[
     flag("manifest", Required, NotYet),
     Flag { short: Some('m'), ..flag("memory", Required, CGROUPS) },
     flag("memory-swap", Required, CGROUPS),
-    flag("mount", Required, NotYet),
     flag("no-cache-filter", Required, NotYet),
     flag("no-hostname", Bool, OnlyValue("false")),
     flag("no-hosts", Bool, OnlyValue("false")),
@@ -156,7 +155,6 @@ const BUILD: &[Flag] = &[
     flag("userns-uid-map-user", Required, OWN_IDENTITY),
     flag("uts", Required, NotYet),
     flag("variant", Required, NotYet),
-    Flag { short: Some('v'), ..flag("volume", Required, NotYet) },
 ];
 
 const PUSH: &[Flag] = &[
@@ -284,7 +282,6 @@ mod tests {
             (&["build", "--rm"] as &[&str], "--rm", Harmless),
             (&["build", "--force-rm=false"], "--force-rm", Harmless),
             (&["build", "--cw", "x"], "--cw", NotYet),
-            (&["build", "-v", "/a:/b"], "--volume", NotYet),
             (&["build", "--layers"], "--layers=true", Harmless),
             (&["build", "--layers=T"], "--layers=T", Harmless),
             (&["build", "--layers=false"], "--layers=false", NotYet),

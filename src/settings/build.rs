@@ -13,6 +13,7 @@ use super::context::FileSettings;
 use super::values::{self, BuildArguments, pairs};
 use super::{
     Environment, Error, foreign, named_contexts, outputs, registry as registry_settings, secrets, ssh, times,
+    volumes,
 };
 use crate::args::{BuildArgs, ImageArgs, Pull, ResultArgs, StepArgs};
 use crate::results::{Content, ResultFile};
@@ -47,6 +48,7 @@ pub(crate) fn settle(
     let mut notes = foreign::refuse_or_note(&args.foreign.0)?;
     let secrets = secrets::read_all(&args.secrets.secret, environment)?;
     notes.extend(secrets.notes);
+    let volumes = volumes::parse_all(&args.steps.volume, &mut notes)?;
     let tags = args.tag.iter().map(|name| tag(name)).collect::<Result<Vec<_>, _>>()?;
     if args.results.push && tags.is_empty() {
         return Err(Error::PushWithoutTag);
@@ -60,7 +62,7 @@ pub(crate) fn settle(
         results: results(&args.results),
         notes,
         files: FileSettings::settle(args, environment)?,
-        options: options(args, tags, secrets.values, environment)?,
+        options: BuildOptions { volumes, ..options(args, tags, secrets.values, environment)? },
     })
 }
 
@@ -91,6 +93,7 @@ fn options(
         network: network(&args.steps)?,
         hosts: args.steps.add_host.iter().map(|host| self::host(host)).collect::<Result<_, _>>()?,
         volumes: Vec::new(),
+        mounts: volumes::mounts(&args.steps.mount)?,
         secrets,
         ssh: ssh::find_all(&args.secrets.ssh, environment)?,
         allow_secret_in_layer: args.secrets.allow_secret_in_layer,

@@ -207,9 +207,6 @@ impl Error {
                 "start an agent with `eval $(ssh-agent)`, or name a private key: `--ssh default=KEY`"
                     .to_owned(),
             ),
-            Self::NotYet { flags } if flags.iter().any(|flag| flag == "--volume") => {
-                Some("COPY the files into a stage and use `COPY --from`".to_owned())
-            }
             Self::NoStore { .. } => Some(
                 "give a directory that this user can write to with `--root DIR` or BUILDER_ROOT".to_owned(),
             ),

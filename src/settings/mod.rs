@@ -21,6 +21,7 @@ pub(crate) mod tekton;
 mod times;
 pub(crate) mod transfer;
 mod values;
+mod volumes;
 mod words;
 
 pub(crate) use self::build::{BuildSettings, tag};

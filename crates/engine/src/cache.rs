@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Shared;
 use crate::error::Error;
-use crate::options::{BuildOptions, Times};
+use crate::options::{BuildOptions, Times, Volume, VolumeAccess, VolumeLimits};
 use crate::snapshot::Layer;
 
 /// Raised when the meaning of a key or the bytes that steps make change.
@@ -41,10 +41,24 @@ pub(crate) enum Definition<'a> {
         network: crate::options::Network,
         hosts: &'a [(String, String)],
         hostname: Option<&'a str>,
-        volumes: Vec<std::borrow::Cow<'a, str>>,
+        volumes: Vec<VolumeKey<'a>>,
         mounts: Vec<String>,
         is_insecure: bool,
     },
+}
+
+/// What a key knows of a volume: all but where its files are.
+#[derive(Debug, Serialize)]
+pub(crate) struct VolumeKey<'a> {
+    target: std::borrow::Cow<'a, str>,
+    access: VolumeAccess,
+    limits: VolumeLimits,
+}
+
+impl<'a> VolumeKey<'a> {
+    pub(crate) fn new(volume: &'a Volume) -> Self {
+        Self { target: volume.target.to_string_lossy(), access: volume.access, limits: volume.limits }
+    }
 }
 
 /// What came of a step.

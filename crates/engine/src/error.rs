@@ -333,6 +333,12 @@ pub enum Cause {
         /// Why not.
         source: std::io::Error,
     },
+    /// A volume whose changes are to be discarded where no overlay can be mounted over it.
+    #[error("changes to the volume `{}` cannot be discarded: no overlay can be mounted over it", .path.display())]
+    NoVolumeOverlay {
+        /// The directory.
+        path: PathBuf,
+    },
     /// `--storage-driver=overlay` where nothing of that kind can be mounted.
     #[error("overlay cannot be mounted on the file system of the store")]
     NoOverlay,
@@ -378,6 +384,7 @@ impl Cause {
             Self::SecretInLayer { .. } => Some(
                 "read it where it is mounted and write it nowhere, or allow it with `--allow-secret-in-layer`".into(),
             ),
+            Self::NoVolumeOverlay { .. } => Some("mount it with `:ro`, or give a copy of it with `:rw`".into()),
             Self::NoOverlay => Some("leave --storage-driver out; `builder doctor` tells why overlay is refused".into()),
             Self::Registry { source, .. } => source.hint(),
             Self::Store(source) => source.hint().map(str::to_owned),

@@ -52,8 +52,8 @@ pub use error::{Cause, Error, IgnoreRule, Place};
 pub use event::{Event, Events, Pushed, StepId, Stream};
 pub use export::{Output, Target};
 pub use options::{
-    BuildOptions, Entitlement, Files, NamedContext, Network, PullPolicy, SshSource, StorageDriver, Times,
-    Volume,
+    BuildOptions, Entitlement, Files, FlagMount, NamedContext, Network, PullPolicy, SshSource, StorageDriver,
+    Times, Volume, VolumeAccess, VolumeLimits,
 };
 pub use secret::Secret;
 

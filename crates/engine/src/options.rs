@@ -59,13 +59,49 @@ pub enum StorageDriver {
     Vfs,
 }
 
-/// A directory of the machine that every RUN can read.
+/// A directory or file of the machine that every RUN can see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
-    /// The directory; it is trusted.
+    /// The directory or file; it is trusted.
     pub source: PathBuf,
-    /// Where steps see it, read-only. It reaches no layer.
+    /// Where steps see it. It reaches no layer.
     pub target: PathBuf,
+    /// What steps may do with it.
+    pub access: VolumeAccess,
+    /// What else is forbidden to them.
+    pub limits: VolumeLimits,
+}
+
+/// What steps may do with a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VolumeAccess {
+    /// Read it.
+    ReadOnly,
+    /// Change it: what they write stays on the machine.
+    ReadWrite,
+    /// Write to it, and lose that at the end of the step.
+    Discarded,
+}
+
+/// What a mount of a volume takes away (mount(8)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct VolumeLimits {
+    /// Set-user-ID bits and file capabilities.
+    pub nosuid: bool,
+    /// Device nodes.
+    pub nodev: bool,
+    /// The execution of programs.
+    pub noexec: bool,
+}
+
+/// A mount of the command line, as `RUN --mount` would have it.
+#[derive(Debug, Clone)]
+pub struct FlagMount {
+    /// The text, for messages.
+    pub source: Arc<Source>,
+    /// What it says; its spans are of that text.
+    pub mount: containerfile::Mount,
 }
 
 /// What a name of `--build-context` stands for, before any stage or image of that name.
@@ -143,8 +179,10 @@ pub struct BuildOptions {
     pub network: Network,
     /// `--add-host`: lines for /etc/hosts as (name, address).
     pub hosts: Vec<(String, String)>,
-    /// Directories that every RUN can read. What is in them is not part of any cache key.
+    /// `--volume`: directories that every RUN sees. What is in them is not part of any cache key.
     pub volumes: Vec<Volume>,
+    /// `--mount`: mounts that every RUN has before its own.
+    pub mounts: Vec<FlagMount>,
     /// `--secret`: what secret mounts show, by id. Values reach no layer, log, history or cache key.
     pub secrets: BTreeMap<String, Secret>,
     /// `--ssh`: what ssh mounts give access to, by id.

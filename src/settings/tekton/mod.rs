@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use engine::Volume;
+use engine::{Volume, VolumeAccess, VolumeLimits};
 use oci::Reference;
 
 use super::{BuildSettings, Environment, Error, PushSettings, build, transfer, words};
@@ -154,7 +154,12 @@ impl Task<'_> {
         }
         let name = "WORKSPACES_RHEL_ENTITLEMENT_PATH";
         let source = self.environment.path(name).ok_or(Error::NoVariable { name })?.to_owned();
-        Ok(Some(Volume { source, target: "/etc/pki/entitlement".into() }))
+        Ok(Some(Volume {
+            source,
+            target: "/etc/pki/entitlement".into(),
+            access: VolumeAccess::ReadOnly,
+            limits: VolumeLimits::default(),
+        }))
     }
 
     fn tls_verify(&self) -> String {

@@ -101,6 +101,12 @@ const KEYS: [(&str, Key); 41] = [
 ];
 
 impl Mount {
+    /// Parses a mount that stands by itself, as on a command line.
+    pub fn parse_alone(text: &str) -> Result<Self, Diagnostic> {
+        let word = Word::new(text, Span::new(0, text.len()));
+        Self::parse(&word, Escape::Backslash, &mut Vec::new())
+    }
+
     /// Parses the value of `--mount=`. Where it holds no variable, its meaning is checked as well.
     pub(super) fn parse(
         value: &Word,

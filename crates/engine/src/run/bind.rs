@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use containerfile::{BindMount, MountFlag};
-use layer::{Adjust, Copier, FileKind, Flow, Root, walk};
+use layer::{Adjust, Copier, FileKind, Flow, Metadata, Root, walk};
 use oci::{Digest, Digester};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use sandbox::{Link, Overlay, Source, Submounts, Upper};
@@ -93,24 +93,42 @@ impl Solver<'_> {
             let link = if found.kind == FileKind::Symlink { Link::Kept } else { Link::Followed };
             return Ok(Source { root: root.path().to_owned(), path: found.source.clone(), link });
         }
-        let host = self.shared.host()?;
-        let dir = host.new_dir("bind")?;
-        mounted.dirs.push(dir.clone());
         if is_whole
             && found.kind == FileKind::Directory
-            && let Some(xattrs) = host.overlay
-            && let Ok(guard) = overlay(&root.path().join(&found.source), xattrs, &dir)
+            && is_owned(root, found)?
+            && let Some(path) = self.overlay(&root.path().join(&found.source), mounted)?
         {
-            mounted.overlays.push(guard);
-            return Ok(dir.join("merged").into());
+            return Ok(path.into());
         }
         let owner = match (given_away, reading.keeps_owners()) {
             (true, _) => Some((around.user.uid, around.user.gid)),
             (false, true) => None,
             (false, false) => Some((0, 0)),
         };
+        let dir = self.shared.host()?.new_dir("bind")?;
+        mounted.dirs.push(dir.clone());
         copy(root, found, &dir, owner)?;
         Ok(dir.join("copy").into())
+    }
+
+    /// The directory `lower` under another path, where what is written to it lasts as long as `mounted`; none where
+    /// the kernel refuses that.
+    pub(super) fn overlay(&self, lower: &Path, mounted: &mut Mounted) -> Result<Option<PathBuf>, Error> {
+        let host = self.shared.host()?;
+        let Some(xattrs) = host.overlay else { return Ok(None) };
+        let dir = host.new_dir("bind")?;
+        mounted.dirs.push(dir.clone());
+        let [upper, work, merged] = ["upper", "work", "merged"].map(|name| dir.join(name));
+        for path in [&upper, &work, &merged] {
+            let made = std::fs::create_dir(path);
+            made.map_err(|source| Cause::Io { action: "make the directory", path: path.clone(), source })?;
+        }
+        let upper = Some(Upper { dir: upper, work });
+        let overlay = Overlay { lower: vec![lower.to_owned()], upper, xattrs };
+        // Not every file system can be below an overlay.
+        let Ok(guard) = sandbox::mount_overlay(&overlay, &merged) else { return Ok(None) };
+        mounted.overlays.push(guard);
+        Ok(Some(merged))
     }
 }
 
@@ -150,18 +168,18 @@ fn hides(reading: &Reading, root: &Root, found: &Match) -> Result<bool, Error> {
     walked.map(|()| hidden).map_err(|source| failed("read what is to be mounted", source))
 }
 
-fn overlay(lower: &Path, xattrs: sandbox::OverlayXattrs, dir: &Path) -> Result<sandbox::MountGuard, Error> {
-    let [upper, work, merged] = ["upper", "work", "merged"].map(|name| dir.join(name));
-    for path in [&upper, &work, &merged] {
-        std::fs::create_dir(path).map_err(|source| Cause::Io {
-            action: "make the directory",
-            path: path.clone(),
-            source,
-        })?;
-    }
-    let overlay = Overlay { lower: vec![lower.to_owned()], upper: Some(Upper { dir: upper, work }), xattrs };
-    sandbox::mount_overlay(&overlay, &merged)
-        .map_err(|source| Cause::Sandbox { action: "mount an overlay", source }.into())
+/// Whether all of a directory belongs to ids that exist here: overlay copies nothing else up (EOVERFLOW).
+fn is_owned(root: &Root, found: &Match) -> Result<bool, Error> {
+    /// proc(5), "/proc/sys/kernel/overflowuid": how other ids show.
+    const OVERFLOW: u32 = 65534;
+    let is_foreign = |metadata: &Metadata| metadata.uid == OVERFLOW || metadata.gid == OVERFLOW;
+    let failed = |source| failed("read what is to be mounted", source);
+    let mut foreign = root.lstat(&found.source).map_err(failed)?.is_some_and(|top| is_foreign(&top));
+    let walked = walk(root, &found.source, |entry| {
+        foreign = foreign || is_foreign(entry.metadata);
+        Ok::<_, layer::Error>(if foreign { Flow::Skip } else { Flow::Descend })
+    });
+    walked.map(|()| !foreign).map_err(failed)
 }
 
 /// Copies what can be seen to `copy` in `dir`.

@@ -6,6 +6,7 @@ mod mount;
 mod output;
 mod secret_mount;
 mod ssh_mount;
+mod volume;
 
 use std::ffi::OsString;
 use std::fs;
@@ -119,7 +120,7 @@ impl Solver<'_> {
             source,
         })?;
         let mut mounted = self.mount_all(op, inputs, &Surroundings { user: &user, step })?;
-        let mut mounts = self.shared.mounts(op)?;
+        let mut mounts = self.shared.network_files(op)?;
         mounts.append(&mut mounted.mounts);
         mounts.extend(op.script.as_ref().map(Script::mount));
         let mut env = environment(op, &user.home);
@@ -180,16 +181,6 @@ impl Shared {
             last_output,
         }
         .into())
-    }
-
-    fn mounts(&self, op: &RunOp) -> Result<Vec<Mount>, Error> {
-        let mut mounts = self.network_files(op)?;
-        mounts.extend(
-            op.volumes
-                .iter()
-                .map(|volume| Mount::bind(volume.source.clone(), &volume.target, Access::ReadOnly)),
-        );
-        Ok(mounts)
     }
 
     /// /etc/hosts and /etc/resolv.conf as files of ours, so that what a step writes to them reaches no layer.

@@ -83,6 +83,9 @@ impl Solver<'_> {
         around: &Surroundings<'_>,
     ) -> Result<Mounted, Error> {
         let mut mounted = Mounted::default();
+        for volume in &op.volumes {
+            self.volume(volume, &mut mounted)?;
+        }
         let caches = self.hold_caches(op, around)?;
         for (index, mount) in op.mounts.iter().enumerate() {
             let input = inputs.0.get(index).and_then(Option::as_ref);

@@ -10,7 +10,7 @@ use oci::{ChainId, Digest, History};
 
 use crate::Shared;
 use crate::base::Bases;
-use crate::cache::{Definition, Key, Record};
+use crate::cache::{Definition, Key, Record, VolumeKey};
 use crate::context::Contexts;
 use crate::copy::{CopyOp, content, place};
 use crate::error::{Cause, Error, Place};
@@ -322,7 +322,7 @@ fn run_definition<'a>(op: &'a RunOp, inputs: &MountInputs) -> Definition<'a> {
         network: op.network,
         hosts: &op.hosts,
         hostname: op.hostname.as_deref(),
-        volumes: op.volumes.iter().map(|volume| volume.target.to_string_lossy()).collect(),
+        volumes: op.volumes.iter().map(VolumeKey::new).collect(),
         mounts: inputs.keys(op),
         is_insecure: op.is_insecure,
     }

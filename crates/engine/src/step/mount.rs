@@ -4,18 +4,27 @@ use containerfile::{Mount, MountFlag, MountSpec, Run};
 
 use super::Texts;
 use crate::error::{Cause, Error};
+use crate::options::FlagMount;
 use crate::plan::Origin;
 use crate::run::RunMount;
 use crate::stage::State;
 
-/// The mounts of a RUN, in order.
-pub(super) fn mounts(run: &Run, state: &State, texts: &Texts<'_>) -> Result<Vec<RunMount>, Error> {
+/// The mounts of the command line, then those of a RUN, each in order.
+pub(super) fn mounts(
+    run: &Run,
+    state: &State,
+    texts: &Texts<'_>,
+    flags: &[FlagMount],
+) -> Result<Vec<RunMount>, Error> {
     let mut ssh_count = 0;
-    let settle = |mount: &Mount| {
-        let place = texts.place(mount.span);
-        settle(mount, state, texts, &mut ssh_count).map_err(|error| error.at(place))
-    };
-    run.mounts.iter().map(settle).collect()
+    let mut mounts = Vec::new();
+    for flag in flags {
+        mounts.push(settle(&flag.mount, state, &Texts { source: &flag.source, ..*texts }, &mut ssh_count)?);
+    }
+    for mount in &run.mounts {
+        mounts.push(settle(mount, state, texts, &mut ssh_count)?);
+    }
+    Ok(mounts)
 }
 
 fn settle(mount: &Mount, state: &State, texts: &Texts<'_>, ssh_count: &mut usize) -> Result<RunMount, Error> {

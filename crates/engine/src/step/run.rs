@@ -58,7 +58,7 @@ pub(super) fn run(
         hosts: options.hosts.clone(),
         hostname: build_arg("BUILDKIT_SANDBOX_HOSTNAME"),
         volumes: options.volumes.clone(),
-        mounts: mount::mounts(run, state, texts)?,
+        mounts: mount::mounts(run, state, texts, &options.mounts)?,
         cache_namespace: build_arg("BUILDKIT_CACHE_MOUNT_NS").unwrap_or_default(),
         is_insecure: run.security.as_ref().is_some_and(|security| security.value == Security::Insecure),
     };
