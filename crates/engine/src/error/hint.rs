@@ -1,0 +1,58 @@
+//! What the user can do about an error, where there is something.
+
+use super::Cause;
+
+/// What runs the shell form where SHELL says nothing else.
+const SHELL: &str = "/bin/sh";
+
+impl Cause {
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::BadMode(error) => Some(error.hint().to_owned()),
+            Self::MissingSource { ignored_by: Some(rule), path, .. } => Some(format!(
+                "remove line {} of {}, or add `!{}` after it",
+                rule.line,
+                rule.file,
+                path.trim_start_matches('/')
+            )),
+            Self::UnknownStage { known, .. } if !known.is_empty() => {
+                Some(format!("the stages are {}", known.join(", ")))
+            }
+            Self::UnknownName { kind, .. } => {
+                Some(format!("create the {kind} in an earlier RUN, or write its number instead"))
+            }
+            Self::UnmappedId { .. } => Some(
+                "`builder doctor` tells how to get more ids (subordinate ids, CAP_SETUID and CAP_SETGID, or root)".into(),
+            ),
+            Self::MissingSecret { id } => Some(format!("give it with `--secret id={id},src=FILE` or `--secret id={id},env=NAME`")),
+            Self::MissingSsh { id } => Some(format!("give it with `--ssh {id}`, `--ssh {id}=SOCKET` or `--ssh {id}=KEY`")),
+            Self::EncryptedKey { path } => Some(format!(
+                "start ssh-agent, add the key with `ssh-add {}`, and use `--ssh default`",
+                path.display()
+            )),
+            Self::NotAllowed { entitlement, .. } => Some(format!("`--allow {entitlement}` permits it")),
+            Self::NoContext { .. } => Some("give the context directory as the last argument".into()),
+            Self::NotInStore { reference } => Some(format!("`builder pull {reference}` fetches it")),
+            Self::KindMismatch { .. } => {
+                Some("remove what is there with a RUN, or copy to another destination".into())
+            }
+            Self::SecretInLayer { .. } => Some(
+                "read it where it is mounted and write it nowhere, or allow it with `--allow-secret-in-layer`".into(),
+            ),
+            Self::NoVolumeOverlay { .. } => Some("mount it with `:ro`, or give a copy of it with `:rw`".into()),
+            Self::NoOverlay => Some("leave --storage-driver out; `builder doctor` tells why overlay is refused".into()),
+            Self::Registry { source, .. } => source.hint(),
+            Self::Store(source) => source.hint().map(str::to_owned),
+            Self::Layer { source, .. } => source.hint().map(str::to_owned),
+            Self::Sandbox { source: sandbox::Error::ProgramNotFound { program }, .. } if program == SHELL => {
+                Some(
+                    "this form of RUN needs a shell: copy one into the image, start from an image that has one, or write \
+                     `RUN [\"PROGRAM\", \"ARGUMENT\"]`"
+                        .into(),
+                )
+            }
+            Self::Sandbox { source, .. } => source.hint(),
+            _ => None,
+        }
+    }
+}
