@@ -252,9 +252,12 @@ fn a_tmpfs_is_empty_limited_and_gone() {
              dd if=/dev/zero of=/t/big bs=1k count=100 2>/dev/null; stat -c %s /t/big >> /1\n\
          RUN --mount=type=tmpfs,target=/t,tmpfs-mode=700,ro,noexec stat -c %a /t > /2; ! touch /t/f; \
              grep ' /t ' /proc/self/mounts | grep -c noexec >> /2\n\
-         RUN cat /t/f > /3\n",
+         RUN cat /t/f > /3\n\
+         RUN --mount=type=tmpfs,target=/t,tmpcopyup cat /t/f > /4; rm /t/f\n\
+         RUN cat /t/f >> /4\n",
         &[],
     );
+    assert_eq!(builder.read_exported("4"), "kept\nkept\n");
     assert_eq!(builder.read_exported("1"), "1777\n65536\n");
     assert_eq!(builder.read_exported("2"), "700\n1\n");
     assert_eq!(builder.read_exported("3"), "kept\n");

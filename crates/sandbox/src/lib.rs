@@ -56,4 +56,5 @@ pub use run::run;
 pub use socket::{Handler, SocketServer, connect_socket};
 pub use spec::{
     Access, Content, Exit, Limits, Link, Mount, Network, Protection, RunSpec, Source, Stream, Submounts,
+    TmpfsStart,
 };

@@ -79,17 +79,19 @@ pub enum Mount {
         /// Whether what is mounted below the source comes along.
         submounts: Submounts,
     },
-    /// A new, empty file system in memory.
+    /// A new file system in memory.
     Tmpfs {
         /// Where, inside the root.
         #[serde(with = "os_path")]
         target: PathBuf,
         /// Limit in bytes; half of the memory without it.
         size: Option<u64>,
-        /// Permissions of its root directory.
-        mode: u32,
+        /// Permissions of its root directory; without them 1777 (tmpfs(5)), or those of what it is a copy of.
+        mode: Option<u32>,
         /// What may be done with it; set-user-ID programs and devices never work in it.
         limits: Limits,
+        /// What is in it at the start.
+        start: TmpfsStart,
     },
     /// A read-only file that exists in memory only, is never swapped out, and vanishes with the step.
     File {
@@ -173,6 +175,15 @@ pub enum Submounts {
     Included,
     /// It is not; refused where those mounts came from a more privileged namespace (`mount_namespaces(7)`).
     LeftOut,
+}
+
+/// What a file system in memory begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TmpfsStart {
+    /// Nothing.
+    Empty,
+    /// What is in the directory that it is mounted on, whose owner and time it takes as well.
+    CopyOfTarget,
 }
 
 /// What a step may do with a mount (mount(8), "FILESYSTEM-INDEPENDENT MOUNT OPTIONS").

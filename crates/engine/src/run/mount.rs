@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use containerfile::{MountFlag, MountSpec, TmpfsMount};
 use layer::Root;
-use sandbox::{Access, Content, Limits, MountGuard, SocketServer};
+use sandbox::{Access, Content, Limits, MountGuard, SocketServer, TmpfsStart};
 use store::HeldCacheMount;
 
 use super::bind::BindInput;
@@ -135,12 +135,15 @@ pub(super) fn limits(read_only: bool, flags: &std::collections::BTreeSet<MountFl
 }
 
 fn tmpfs_mount(tmpfs: &TmpfsMount) -> sandbox::Mount {
-    /// That of a tmpfs nobody has chosen a mode for (tmpfs(5)).
-    const MODE: u32 = 0o1777;
     sandbox::Mount::Tmpfs {
         target: tmpfs.target.clone().into(),
         size: tmpfs.size,
-        mode: tmpfs.mode.unwrap_or(MODE),
+        mode: tmpfs.mode,
         limits: limits(tmpfs.read_only, &tmpfs.flags),
+        start: if tmpfs.flags.contains(&MountFlag::CopyUp) {
+            TmpfsStart::CopyOfTarget
+        } else {
+            TmpfsStart::Empty
+        },
     }
 }

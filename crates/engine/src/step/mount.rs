@@ -1,6 +1,6 @@
 //! `RUN --mount` → what is mounted where, with every variable expanded and every name resolved.
 
-use containerfile::{Mount, MountFlag, MountSpec, Run};
+use containerfile::{Mount, MountSpec, Run};
 
 use super::Texts;
 use crate::error::{Cause, Error};
@@ -45,12 +45,7 @@ fn settle(mount: &Mount, state: &State, texts: &Texts<'_>, ssh_count: &mut usize
             cache.id.get_or_insert_with(|| cleaned(&cache.target));
             cache.target = target(&cache.target, state)?;
         }
-        MountSpec::Tmpfs(tmpfs) => {
-            if tmpfs.flags.contains(&MountFlag::CopyUp) {
-                return Err(Cause::Unsupported { what: "`tmpcopyup`".to_owned() }.into());
-            }
-            tmpfs.target = target(&tmpfs.target, state)?;
-        }
+        MountSpec::Tmpfs(tmpfs) => tmpfs.target = target(&tmpfs.target, state)?,
         MountSpec::Secret(secret) => {
             secret.target = secret.target.as_ref().map(|text| target(text, state)).transpose()?;
         }

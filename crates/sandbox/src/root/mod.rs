@@ -2,6 +2,7 @@
 //!
 //! Runs in the init of a step, in a mount namespace which nobody else uses, so that all is gone when the step is.
 
+mod copy_up;
 mod dev;
 mod file;
 mod kernel;
@@ -17,7 +18,7 @@ use crate::error::{Attempt, Error};
 use crate::identity::unshare_mounts;
 use crate::mount_points::{Kind, Missing, find, make_empty, open_inside, open_link_inside};
 use crate::mounts::{Depth, attach, clone_tree, new_file_system, open_path, restrict};
-use crate::spec::{Access, Limits, Link, Mount, RunSpec, Source, Submounts};
+use crate::spec::{Access, Limits, Link, Mount, RunSpec, Source, Submounts, TmpfsStart};
 
 /// Directories that are mounted on in every root file system, in this order.
 pub(crate) const DIRECTORIES: [&str; 3] = ["/proc", "/dev", "/sys"];
@@ -79,14 +80,20 @@ fn mount_one(root: BorrowedFd<'_>, mount: &Mount) -> Result<(), Error> {
             }
             attach(tree, mount_point(root, target, Kind::of(source)?)?, &name)
         }
-        Mount::Tmpfs { target, size, mode, limits } => {
-            let mode = format!("{mode:o}");
-            let size = size.map(|size| size.to_string());
-            let mut options = vec![("mode", mode.as_str())];
-            options.extend(size.as_deref().map(|size| ("size", size)));
+        Mount::Tmpfs { target, size, mode, limits, start } => {
+            let options =
+                [("mode", mode.map(|mode| format!("{mode:o}"))), ("size", size.map(|size| size.to_string()))];
+            let options: Vec<_> =
+                options.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))).collect();
             let always = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-            let tmpfs = new_file_system("tmpfs", &options, always | attributes(*limits))?;
-            attach(tmpfs, mount_point(root, target, Kind::Directory)?, &target.display().to_string())
+            let name = target.display().to_string();
+            let tmpfs = new_file_system("tmpfs", &options, always)?;
+            let place = mount_point(root, target, Kind::Directory)?;
+            if *start == TmpfsStart::CopyOfTarget {
+                copy_up::copy(&place, &tmpfs, *mode, &name)?;
+            }
+            restrict(&tmpfs, always | attributes(*limits), Depth::One, &name)?;
+            attach(tmpfs, place, &name)
         }
         Mount::File { target, content, mode, uid, gid } => {
             let name = target.display().to_string();

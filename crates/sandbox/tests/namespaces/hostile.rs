@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::PathBuf;
 
-use sandbox::{Access, Error, Limits, Link, Mount, RunSpec, Source};
+use sandbox::{Access, Error, Limits, Link, Mount, RunSpec, Source, TmpfsStart};
 
 use crate::Test;
 use crate::setting::{Setting, Who, run, success};
@@ -133,8 +133,9 @@ fn removal_spares_what_is_not_ours(setting: &Setting) {
     let tmpfs = Mount::Tmpfs {
         target: "/mnt/place/token".into(),
         size: None,
-        mode: 0o755,
+        mode: Some(0o755),
         limits: Limits::default(),
+        start: TmpfsStart::Empty,
     };
     let link = format!(
         "cd /mnt && rm -rf place 2>/dev/null; ln -s {} /mnt/link; echo > /mnt/file",

@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use sandbox::{
-    Access, CapabilitySet, Limits, Link, Mount, Overlay, Protection, RunSpec, Source, Submounts, Upper,
+    Access, CapabilitySet, Limits, Link, Mount, Overlay, Protection, RunSpec, Source, Submounts, TmpfsStart,
+    Upper,
 };
 
 use crate::Test;
@@ -22,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_dangling_link_leads_to_a_mount_point", Who::ALL, a_dangling_link_leads_to_a_mount_point),
     ("binds_are_read_only_or_not", Who::ALL, binds_are_read_only_or_not),
     ("tmpfs_has_its_size_and_mode", Who::ALL, tmpfs_has_its_size_and_mode),
+    ("tmpfs_can_start_as_a_copy", Who::ALL, tmpfs_can_start_as_a_copy),
     ("limits_of_a_mount_hold", Who::ALL, limits_of_a_mount_hold),
     ("a_file_is_there_in_memory_only", Who::ALL, a_file_is_in_memory_only),
     ("a_file_has_its_owner", Who::MANY_IDS, a_file_has_its_owner),
@@ -103,7 +105,13 @@ fn mounts_all_over(setting: &Setting) -> Vec<Mount> {
     vec![
         bind(&hosts, "/etc/hosts"),
         bind(&hosts, "/etc/passwd"),
-        Mount::Tmpfs { target: "/run/secrets".into(), size: None, mode: 0o755, limits: Limits::default() },
+        Mount::Tmpfs {
+            target: "/run/secrets".into(),
+            size: None,
+            mode: Some(0o755),
+            limits: Limits::default(),
+            start: TmpfsStart::Empty,
+        },
         bind(&hosts, "/run/secrets/deep/er/token"),
         bind(&directory, "../var/cache/./x/../apt"),
         bind(&hosts, "/dev/extra"),
@@ -172,11 +180,52 @@ fn binds_are_read_only_or_not(setting: &Setting) {
 }
 
 fn tmpfs_has_its_size_and_mode(setting: &Setting) {
-    let tmpfs =
-        Mount::Tmpfs { target: "/tmp".into(), size: Some(64 << 10), mode: 0o750, limits: Limits::default() };
+    let tmpfs = Mount::Tmpfs {
+        target: "/tmp".into(),
+        size: Some(64 << 10),
+        mode: Some(0o750),
+        limits: Limits::default(),
+        start: TmpfsStart::Empty,
+    };
     let script = "stat -c %a /tmp; dd if=/dev/zero of=/tmp/f bs=1k count=100 2>/dev/null; stat -c %s /tmp/f";
     let spec = RunSpec { mounts: vec![tmpfs], ..setting.script(script) };
     assert_eq!(success(&spec), "750\n65536\n");
+}
+
+fn tmpfs_can_start_as_a_copy(setting: &Setting) {
+    let root = setting.root();
+    fs::create_dir_all(root.join("data/deep/er")).unwrap();
+    fs::write(root.join("data/deep/file"), "content").unwrap();
+    symlink("deep/file", root.join("data/link")).unwrap();
+    symlink("/etc", root.join("data/out")).unwrap();
+    let before = description(&root);
+    let tmpfs = |limits| Mount::Tmpfs {
+        target: "/data".into(),
+        size: Some(1 << 20),
+        mode: None,
+        limits,
+        start: TmpfsStart::CopyOfTarget,
+    };
+    let script = "cd /data; cat link; echo; readlink out; ls deep; stat -c %Y deep > /tmp/time
+        echo more >> link && cat deep/file; rm -r deep";
+    let spec = RunSpec { mounts: vec![tmpfs(Limits::default())], ..setting.script(script) };
+    assert_eq!(success(&spec), "content\n/etc\ner\nfile\ncontentmore\n");
+    let time = fs::symlink_metadata(root.join("data/deep")).unwrap().mtime();
+    assert_eq!(fs::read_to_string(root.join("tmp/time")).unwrap(), format!("{time}\n"));
+    fs::remove_file(root.join("tmp/time")).unwrap();
+    let of_data = |tree: BTreeMap<PathBuf, _>| {
+        tree.into_iter().filter(|(path, _)| path.starts_with(root.join("data"))).collect::<Vec<_>>()
+    };
+    assert_eq!(of_data(description(&root)), of_data(before));
+    let read_only = Limits { access: Access::ReadOnly, ..Limits::default() };
+    let spec = RunSpec {
+        mounts: vec![tmpfs(read_only)],
+        ..setting.script("cat /data/link; touch /data/x 2>/dev/null || echo ro")
+    };
+    assert_eq!(success(&spec), "contentro\n");
+    // More than there is room for is an error, not a part of it.
+    fs::write(root.join("data/big"), vec![1; 2 << 20]).unwrap();
+    assert!(run(&spec).unwrap_err().to_string().contains("ENOSPC"));
 }
 
 fn limits_of_a_mount_hold(setting: &Setting) {
@@ -193,7 +242,13 @@ fn limits_of_a_mount_hold(setting: &Setting) {
     let limits = Limits { access: Access::ReadOnly, nosuid: true, nodev: true, noexec: true };
     let none = Limits::default();
     assert!(success(&RunSpec { mounts: vec![mount(none)], ..setting.script(script) }).ends_with("works\n"));
-    let tmpfs = Mount::Tmpfs { target: "/mnt".into(), size: None, mode: 0o755, limits };
+    let tmpfs = Mount::Tmpfs {
+        target: "/mnt".into(),
+        size: None,
+        mode: Some(0o755),
+        limits,
+        start: TmpfsStart::Empty,
+    };
     for mount in [mount(limits), tmpfs] {
         let shown = success(&RunSpec { mounts: vec![mount], ..setting.script(script) });
         let options = shown.split(' ').nth(3).unwrap();
