@@ -8,6 +8,7 @@ mod parents;
 mod pick;
 mod placement;
 mod selection;
+mod similar;
 
 use std::path::PathBuf;
 

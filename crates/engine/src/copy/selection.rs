@@ -11,6 +11,7 @@ use super::CopyOp;
 use super::filter::Filter;
 use super::parents::select_parents;
 use super::pick::Pick;
+use super::similar::similar;
 use crate::error::{Cause, Error, IgnoreRule};
 use crate::input::Reading;
 
@@ -43,16 +44,26 @@ pub(super) fn below_top(top: &Path, entry: &Path) -> PathBuf {
 ///
 /// A path that does not exist, or that the filter hides, is an error; a pattern that matches nothing is none.
 pub(crate) fn select(reading: &Reading, source: &str, op: &CopyOp) -> Result<Vec<Match>, Error> {
-    let missing = |ignored_by| {
-        let (instruction, path, place) = (op.instruction, source.to_owned(), reading.name.clone());
-        Err(Cause::MissingSource { instruction, path, place, ignored_by }.into())
-    };
+    let missing = |ignored_by| Err(missing(reading, source, op.instruction, ignored_by));
     let Some(root) = reading.root() else { return missing(None) };
     if op.parents {
         let found = select_parents(root, reading.filter(), &op.excludes, source)?;
         return found.map_or_else(|| missing(hidden_by(root, reading.filter(), source)), Ok);
     }
     select_in(root, reading.filter(), &op.excludes, source)?.or_else(missing)
+}
+
+/// The error for a source that is not there, with what may have been meant.
+fn missing(
+    reading: &Reading,
+    path: &str,
+    instruction: &'static str,
+    ignored_by: Option<IgnoreRule>,
+) -> Error {
+    let root = reading.root().filter(|_| ignored_by.is_none());
+    let similar = root.and_then(|root| similar(root, reading.filter(), &inside(path)));
+    let (path, place) = (path.to_owned(), reading.name.clone());
+    Cause::MissingSource { instruction, path, place, ignored_by, similar }.into()
 }
 
 fn hidden_by(root: &Root, filter: &Filter, source: &str) -> Option<IgnoreRule> {
@@ -72,10 +83,7 @@ pub(crate) fn find_one(
 ) -> Result<Match, Error> {
     let failed = |error| failed(path, error);
     let inside = inside(path);
-    let missing = |ignored_by| {
-        let (path, place) = (path.to_owned(), reading.name.clone());
-        Cause::MissingSource { instruction, path, place, ignored_by }.into()
-    };
+    let missing = |ignored_by| missing(reading, path, instruction, ignored_by);
     let Some(root) = reading.root() else {
         let kind = FileKind::Directory;
         let nothing = Match { source: PathBuf::new(), name: OsString::new(), kind, entries: Vec::new() };

@@ -15,6 +15,7 @@ impl Cause {
                 rule.file,
                 path.trim_start_matches('/')
             )),
+            Self::MissingSource { similar: Some(similar), .. } => Some(format!("did you mean `{similar}`?")),
             Self::UnknownStage { known, .. } if !known.is_empty() => {
                 Some(format!("the stages are {}", known.join(", ")))
             }

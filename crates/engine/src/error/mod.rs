@@ -151,10 +151,10 @@ pub enum Cause {
         /// Why it cannot be.
         why: String,
     },
-    /// COPY or ADD of something that is not there.
+    /// COPY, ADD or a mount of something that is not there.
     #[error("{instruction} source `{path}` is not in {place}")]
     MissingSource {
-        /// `COPY` or `ADD`.
+        /// `COPY`, `ADD` or `RUN --mount`.
         instruction: &'static str,
         /// The source.
         path: String,
@@ -162,6 +162,8 @@ pub enum Cause {
         place: String,
         /// The ignore rule that hides it, if it is there but hidden.
         ignored_by: Option<IgnoreRule>,
+        /// A path that is there and spelt almost like it.
+        similar: Option<String>,
     },
     /// COPY and ADD never turn a file into a directory or back.
     #[error("cannot copy the {source_kind} `{path}` over the {target_kind} `{target}`")]

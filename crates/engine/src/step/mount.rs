@@ -18,13 +18,13 @@ pub(super) fn mounts(
 ) -> Result<Vec<RunMount>, Error> {
     let mut ssh_count = 0;
     let mut mounts = Vec::new();
-    for flag in flags {
-        mounts.push(settle(&flag.mount, state, &Texts { source: &flag.source, ..*texts }, &mut ssh_count)?);
-    }
-    for mount in &run.mounts {
-        mounts.push(settle(mount, state, texts, &mut ssh_count)?);
-    }
-    Ok(mounts)
+    let mut add = |mount: &Mount, texts: &Texts<'_>| {
+        let settled = settle(mount, state, texts, &mut ssh_count);
+        mounts.push(settled.map_err(|error| error.at(texts.place(mount.span)))?);
+        Ok(())
+    };
+    flags.iter().try_for_each(|flag| add(&flag.mount, &Texts { source: &flag.source, ..*texts }))?;
+    run.mounts.iter().try_for_each(|mount| add(mount, texts)).map(|()| mounts)
 }
 
 fn settle(mount: &Mount, state: &State, texts: &Texts<'_>, ssh_count: &mut usize) -> Result<RunMount, Error> {
