@@ -84,6 +84,7 @@ mod tests {
             path: "dist/app".to_owned(),
             place: "the build context".to_owned(),
             ignored_by: Some(IgnoreRule { file: ".dockerignore".into(), line: 3, pattern: "dist/".into() }),
+            similar: None,
         };
         let place =
             engine::Place { source, span: Span::new(19, 27), label: Some("it is ignored".to_owned()) };
