@@ -48,6 +48,29 @@ fn a_bind_shows_the_context_without_what_the_ignore_file_hides() {
     assert!(error.contains("excluded by .dockerignore:1"), "{error}");
 }
 
+#[test]
+fn files_of_a_context_are_of_root_whoever_owns_them() {
+    let builder = new_builder();
+    builder.file("src/a", "a");
+    std::os::unix::fs::chown(builder.dir().join("src/a"), Some(1234), Some(5)).unwrap();
+    build(
+        &builder,
+        "RUN --mount=source=src,target=/m cp -a /m /kept; stat -c '%u %g' /m/a > /1\n\
+         RUN --mount=source=src,target=/m,rw echo b >> /m/a; stat -c '%u %g' /m/a > /2\n\
+         RUN --mount=source=src/a,target=/m stat -c '%u %g' /m > /3; cat /m >> /3\n\
+         RUN mkdir -m 777 /tmp\nUSER 7:8\n\
+         RUN --mount=source=src,target=/m,U --mount=type=cache,target=/kept,U \
+             stat -c '%u %g' /m/a /kept > /tmp/4\n",
+        &[],
+    );
+    for file in ["1", "2"] {
+        assert_eq!(builder.read_exported(file), "0 0\n");
+    }
+    assert_eq!(builder.read_exported("3"), "0 0\na");
+    assert_eq!(builder.read_exported("tmp/4"), "7 8\n7 8\n");
+    assert_eq!(builder.read("src/a"), "a");
+}
+
 /// CVE-2025-4953.
 #[test]
 fn what_is_written_to_a_bind_is_thrown_away() {

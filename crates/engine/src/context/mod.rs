@@ -7,8 +7,8 @@ mod location;
 pub use location::{Fetched, Location};
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use containerfile::Source;
 use layer::Root;
@@ -38,6 +38,8 @@ pub(crate) struct Contexts {
     pub(crate) main: Option<Arc<Context>>,
     /// Those of `--build-context` that are directories.
     pub(crate) named: BTreeMap<String, Arc<Context>>,
+    /// Copies of what can be seen of them: by what messages call the context, and the path in it.
+    pub(crate) copies: Mutex<BTreeMap<(String, PathBuf), PathBuf>>,
 }
 
 impl Contexts {

@@ -60,11 +60,6 @@ impl Filter {
         Ok(Self { rules: Some(rules).filter(|rules| !rules.is_empty()) })
     }
 
-    /// Whether there is any rule.
-    pub(crate) fn has_rules(&self) -> bool {
-        self.rules.is_some()
-    }
-
     /// The rule that hides `path`, if one does.
     pub(crate) fn hidden_by(&self, path: &Path) -> Option<IgnoreRule> {
         let rules = self.rules.as_ref()?;

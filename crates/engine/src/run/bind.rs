@@ -3,6 +3,7 @@
 //! What a step writes to them is thrown away with the step, so that it never reaches the tree they come from.
 
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use containerfile::{BindMount, MountFlag};
 use layer::{Adjust, Copier, FileKind, Flow, Metadata, Root, walk};
@@ -18,6 +19,9 @@ use crate::input::Reading;
 use crate::plan::Origin;
 use crate::snapshot::chain;
 use crate::solve::Solver;
+
+/// The name of a copy in its directory.
+const COPY: &str = "copy";
 
 /// What a bind mount shows.
 pub(super) struct BindInput {
@@ -73,7 +77,8 @@ impl Solver<'_> {
         Ok(())
     }
 
-    /// The files themselves where the step can see all of them and change none; else a tree of its own.
+    /// What the step is shown: the files themselves where it may see all of them and change none, else a tree of its
+    /// own.
     fn shown(
         &self,
         bind: &BindMount,
@@ -82,33 +87,50 @@ impl Solver<'_> {
         around: &Surroundings<'_>,
         mounted: &mut Mounted,
     ) -> Result<Source, Error> {
-        let Some(root) = reading.root() else {
-            let dir = self.shared.host()?.new_dir("bind")?;
-            mounted.dirs.push(dir.clone());
-            return Ok(dir.into());
-        };
-        let given_away = bind.flags.contains(&MountFlag::Chown);
-        let is_whole = !given_away && !hides(reading, root, found)?;
-        if is_whole && bind.read_only {
-            let link = if found.kind == FileKind::Symlink { Link::Kept } else { Link::Followed };
-            return Ok(Source { root: root.path().to_owned(), path: found.source.clone(), link });
+        let Some(root) = reading.root() else { return self.own_dir(mounted).map(Source::from) };
+        if bind.flags.contains(&MountFlag::Chown) {
+            let dir = self.own_dir(mounted)?;
+            copy(root, found, &dir, Some((around.user.uid, around.user.gid)))?;
+            return Ok(dir.join(COPY).into());
         }
-        if is_whole
-            && found.kind == FileKind::Directory
-            && is_owned(root, found)?
-            && let Some(path) = self.overlay(&root.path().join(&found.source), mounted)?
+        let source = if is_plain(reading, root, found)? {
+            let link = if found.kind == FileKind::Symlink { Link::Kept } else { Link::Followed };
+            Source { root: root.path().to_owned(), path: found.source.clone(), link }
+        } else {
+            self.visible_copy(reading, root, found)?.into()
+        };
+        if bind.read_only {
+            return Ok(source);
+        }
+        if found.kind == FileKind::Directory
+            && let Some(path) = self.overlay(&source.root.join(&source.path), mounted)?
         {
             return Ok(path.into());
         }
-        let owner = match (given_away, reading.keeps_owners()) {
-            (true, _) => Some((around.user.uid, around.user.gid)),
-            (false, true) => None,
-            (false, false) => Some((0, 0)),
-        };
+        let dir = self.own_dir(mounted)?;
+        copy(root, found, &dir, (!reading.keeps_owners()).then_some((0, 0)))?;
+        Ok(dir.join(COPY).into())
+    }
+
+    /// A directory that lasts as long as `mounted`.
+    fn own_dir(&self, mounted: &mut Mounted) -> Result<PathBuf, Error> {
         let dir = self.shared.host()?.new_dir("bind")?;
         mounted.dirs.push(dir.clone());
-        copy(root, found, &dir, owner)?;
-        Ok(dir.join("copy").into())
+        Ok(dir)
+    }
+
+    /// What of a context can be seen, owned by root; made once for all steps, which must not change it.
+    fn visible_copy(&self, reading: &Reading, root: &Root, found: &Match) -> Result<PathBuf, Error> {
+        let mut copies = self.contexts.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (reading.name.clone(), found.source.clone());
+        if let Some(known) = copies.get(&key) {
+            return Ok(known.clone());
+        }
+        let dir = self.shared.host()?.new_dir("context")?;
+        copy(root, found, &dir, Some((0, 0)))?;
+        let made = dir.join(COPY);
+        copies.insert(key, made.clone());
+        Ok(made)
     }
 
     /// The directory `lower` under another path, where what is written to it lasts as long as `mounted`; none where
@@ -116,8 +138,7 @@ impl Solver<'_> {
     pub(super) fn overlay(&self, lower: &Path, mounted: &mut Mounted) -> Result<Option<PathBuf>, Error> {
         let host = self.shared.host()?;
         let Some(xattrs) = host.overlay else { return Ok(None) };
-        let dir = host.new_dir("bind")?;
-        mounted.dirs.push(dir.clone());
+        let dir = self.own_dir(mounted)?;
         let [upper, work, merged] = ["upper", "work", "merged"].map(|name| dir.join(name));
         for path in [&upper, &work, &merged] {
             let made = std::fs::create_dir(path);
@@ -153,45 +174,37 @@ fn content(reading: &Reading, found: &Match) -> Result<Digest, Error> {
     Ok(digester.finish())
 }
 
-/// Whether the ignore file hides anything of what is mounted.
-fn hides(reading: &Reading, root: &Root, found: &Match) -> Result<bool, Error> {
-    if !reading.filter().has_rules() || found.kind != FileKind::Directory {
-        return Ok(false);
+/// Whether a step may be shown the files as they are: the ignore file hides none of them, and root owns all of a
+/// context, so that an image never depends on who has checked it out.
+fn is_plain(reading: &Reading, root: &Root, found: &Match) -> Result<bool, Error> {
+    let failed = |source| failed("read what is to be mounted", source);
+    if reading.keeps_owners() {
+        return Ok(true);
+    }
+    let is_of_root = |metadata: &Metadata| (metadata.uid, metadata.gid) == (0, 0);
+    let mut plain = root.lstat(&found.source).map_err(failed)?.is_some_and(|top| is_of_root(&top));
+    if found.kind != FileKind::Directory {
+        return Ok(plain);
     }
     let mut rules = reading.filter().walk();
-    let mut hidden = false;
     let walked = walk(root, &found.source, |entry| {
-        hidden = hidden
-            || !rules.allows(&found.source.join(entry.path), entry.metadata.kind == FileKind::Directory);
-        Ok::<_, layer::Error>(if hidden { Flow::Skip } else { Flow::Descend })
+        let is_dir = entry.metadata.kind == FileKind::Directory;
+        plain = plain && is_of_root(entry.metadata) && rules.allows(&found.source.join(entry.path), is_dir);
+        Ok::<_, layer::Error>(if plain { Flow::Descend } else { Flow::Skip })
     });
-    walked.map(|()| hidden).map_err(|source| failed("read what is to be mounted", source))
+    walked.map(|()| plain).map_err(failed)
 }
 
-/// Whether all of a directory belongs to ids that exist here: overlay copies nothing else up (EOVERFLOW).
-fn is_owned(root: &Root, found: &Match) -> Result<bool, Error> {
-    /// proc(5), "/proc/sys/kernel/overflowuid": how other ids show.
-    const OVERFLOW: u32 = 65534;
-    let is_foreign = |metadata: &Metadata| metadata.uid == OVERFLOW || metadata.gid == OVERFLOW;
-    let failed = |source| failed("read what is to be mounted", source);
-    let mut foreign = root.lstat(&found.source).map_err(failed)?.is_some_and(|top| is_foreign(&top));
-    let walked = walk(root, &found.source, |entry| {
-        foreign = foreign || is_foreign(entry.metadata);
-        Ok::<_, layer::Error>(if foreign { Flow::Skip } else { Flow::Descend })
-    });
-    walked.map(|()| !foreign).map_err(failed)
-}
-
-/// Copies what can be seen to `copy` in `dir`.
+/// Copies what can be seen to [`COPY`] in `dir`.
 fn copy(root: &Root, found: &Match, dir: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
     let failed = |source| failed("copy what is to be mounted", source);
     let to = Root::open(dir).map_err(failed)?;
     let mut copier = Copier::new(root, &to, Adjust { owner, mode: None });
     if found.kind == FileKind::Directory {
-        copier.copy(&found.source, Path::new("copy")).map_err(failed)?;
+        copier.copy(&found.source, Path::new(COPY)).map_err(failed)?;
     }
     for entry in &found.entries {
-        let target = if entry.as_os_str().is_empty() { "copy".into() } else { Path::new("copy").join(entry) };
+        let target = if entry.as_os_str().is_empty() { COPY.into() } else { Path::new(COPY).join(entry) };
         copier.copy(&found.path_of(entry), &target).map_err(failed)?;
     }
     copier.finish().map_err(failed)
