@@ -279,10 +279,11 @@ fn sources() -> Vec<Source> {
     rust.map(|(path, text)| Source { path, text }).collect()
 }
 
-/// The texts of this repository by their paths in it, but for the fixtures of the language: they hold blanks and line
-/// ends of every kind on purpose.
+/// The texts of this repository by their paths in it, but for the fixtures of the language and of
+/// fuzzing: they hold blanks and line ends of every kind on purpose.
 fn texts() -> BTreeMap<PathBuf, String> {
-    let passed_over = [".git", "target", "fixtures/containerfile"].map(|dir| root().join(dir));
+    let passed_over =
+        [".git", "target", "fixtures/containerfile", "fixtures/fuzz"].map(|dir| root().join(dir));
     let mut pending = vec![root().to_owned()];
     let mut texts = BTreeMap::new();
     while let Some(path) = pending.pop() {

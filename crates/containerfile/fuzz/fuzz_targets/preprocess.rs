@@ -1,0 +1,5 @@
+//! Fuzzes `checks::preprocess`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| containerfile_fuzz::preprocess(data));
