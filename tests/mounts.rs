@@ -147,16 +147,21 @@ fn a_bind_from_an_image_or_a_named_context() {
 #[test]
 fn content_of_a_bind_decides_whether_a_step_is_done_again() {
     let builder = new_builder();
-    builder.file("src/a", "1").file("other", "1");
-    let text = format!("{SHELL}RUN --mount=source=src,target=/m cat /m/a > /a\n");
+    builder.file("src/a", "1").file("other", "1").file("extra/a", "1");
+    let text = format!(
+        "{SHELL}RUN --mount=source=src,target=/m cat /m/a > /a\n\
+         RUN --mount=type=cache,target=/m,from=extra cat /m/a >> /a\n"
+    );
     let steps = || {
         builder.file("Containerfile", &text);
-        let output = builder.run(&["build", "--progress=plain", "."]).success();
-        output.stderr.matches(" CACHED").count()
+        let flags = ["build", "--progress=plain", "--build-context=extra=extra", "."];
+        builder.run(&flags).success().stderr.matches(" CACHED").count()
     };
     assert_eq!(steps(), 0);
-    assert_eq!(steps(), 3);
+    assert_eq!(steps(), 4);
     builder.file("other", "2");
+    assert_eq!(steps(), 4);
+    builder.file("extra/a", "2");
     assert_eq!(steps(), 3);
     builder.file("src/a", "2");
     assert_eq!(steps(), 2);

@@ -37,7 +37,8 @@ enum Files {
 }
 
 impl Solver<'_> {
-    pub(super) fn bind_input(&self, bind: &BindMount, origin: &Origin) -> Result<BindInput, Error> {
+    /// Reads `source` in the tree that `origin` means; a link at its end is followed unless it is `kept`.
+    pub(super) fn bind_input(&self, source: &str, kept: bool, origin: &Origin) -> Result<BindInput, Error> {
         if let Origin::Image(reference) = origin
             && let Some(base) = self.bases.of(reference, &self.options.platform)
         {
@@ -45,7 +46,7 @@ impl Solver<'_> {
             return Ok(BindInput { key: Digest::of(top.as_bytes()), files: Files::Later(origin.clone()) });
         }
         let reading = self.reading(origin, INSTRUCTION)?;
-        let found = find(&reading, bind)?;
+        let found = find_one(&reading, source, kept, INSTRUCTION)?;
         Ok(BindInput { key: content(&reading, &found)?, files: Files::There(reading, found) })
     }
 
@@ -61,7 +62,7 @@ impl Solver<'_> {
             Files::There(reading, found) => self.shown(bind, reading, found, around, mounted)?,
             Files::Later(origin) => {
                 let reading = self.reading(origin, INSTRUCTION)?;
-                let found = find(&reading, bind)?;
+                let found = find_one(&reading, &bind.source, keeps_link(bind), INSTRUCTION)?;
                 let source = self.shown(bind, &reading, &found, around, mounted)?;
                 mounted.readings.push(reading);
                 source
@@ -153,8 +154,9 @@ impl Solver<'_> {
     }
 }
 
-fn find(reading: &Reading, bind: &BindMount) -> Result<Match, Error> {
-    find_one(reading, &bind.source, bind.flags.contains(&MountFlag::NoDereference), INSTRUCTION)
+/// Whether a link is to be mounted itself.
+pub(super) fn keeps_link(bind: &BindMount) -> bool {
+    bind.flags.contains(&MountFlag::NoDereference)
 }
 
 /// The digest of everything that a step can see of the files, but their times.

@@ -7,7 +7,7 @@ use layer::Root;
 use sandbox::{Access, Content, Limits, MountGuard, SocketServer, TmpfsStart};
 use store::HeldCacheMount;
 
-use super::bind::BindInput;
+use super::bind::{BindInput, keeps_link};
 use super::{RunOp, Surroundings};
 use crate::error::{Cause, Error, Place};
 use crate::input::Reading;
@@ -66,11 +66,15 @@ impl Mounted {
 impl Solver<'_> {
     /// Reads what the key of `op` needs of its mounts.
     pub(crate) fn mount_inputs(&self, op: &RunOp) -> Result<MountInputs, Error> {
-        let input = |mount: &RunMount| match (&mount.spec, &mount.from) {
-            (MountSpec::Bind(bind), Some(origin)) => {
-                self.bind_input(bind, origin).map(Some).map_err(|error| error.at(mount.place.clone()))
-            }
-            _ => Ok(None),
+        let input = |mount: &RunMount| {
+            let input = match (&mount.spec, &mount.from) {
+                (MountSpec::Bind(bind), Some(origin)) => {
+                    self.bind_input(&bind.source, keeps_link(bind), origin)
+                }
+                (MountSpec::Cache(cache), Some(origin)) => self.bind_input(&cache.source, false, origin),
+                _ => return Ok(None),
+            };
+            input.map(Some).map_err(|error| error.at(mount.place.clone()))
         };
         op.mounts.iter().map(input).collect::<Result<_, _>>().map(MountInputs)
     }
