@@ -28,7 +28,12 @@ fn interrupt(signal: &str, marker: &str) -> Option<i32> {
         assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&seen));
         seen.push(byte[0]);
     }
-    assert!(is_running(marker), "the step runs");
+    // What the shell has said, it says before it starts the program.
+    let started = Instant::now();
+    while !is_running(marker) {
+        assert!(started.elapsed() < LIMIT, "the step does not run");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let sent = Instant::now();
     Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     let status = child.wait().unwrap();
