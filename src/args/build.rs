@@ -7,6 +7,16 @@ use clap::{Args, ValueEnum};
 
 use super::{BuildFlags, Cli, Command, GlobalArgs, RegistryArgs, SecretArgs, switch};
 
+/// What a build is called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Call {
+    /// Build the image.
+    Build,
+    /// Tell warnings and errors, and build nothing.
+    #[value(alias = "lint")]
+    Check,
+}
+
 /// `builder build`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BuildArgs {
@@ -50,6 +60,13 @@ pub(crate) struct BuildArgs {
     /// Ignore file to use instead of .containerignore and .dockerignore
     #[arg(long, value_name = "FILE")]
     pub ignorefile: Option<PathBuf>,
+    /// What to do with the Containerfile
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t = Call::Build)]
+    pub call: Call,
+    /// Only tell what is wrong with the Containerfile: `--call=check`
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true",
+          value_name = "BOOL", hide_default_value = true, value_parser = switch::parse)]
+    pub check: bool,
     #[command(flatten)]
     pub bases: BaseArgs,
     #[command(flatten)]

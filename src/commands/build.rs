@@ -4,18 +4,24 @@ use std::io;
 
 use engine::{Files, Image};
 
-use crate::args::{BuildArgs, GlobalArgs};
+use crate::args::{BuildArgs, Call, GlobalArgs};
 use crate::error::Error;
 use crate::results::{Outcome, Results};
 use crate::session::Session;
 use crate::settings::{self, BuildSettings, Environment};
 use crate::stdout;
 
+use super::check::check;
 use super::with_progress;
 
 pub(super) fn run(args: &BuildArgs, global: &GlobalArgs, environment: &Environment) -> Result<(), Error> {
     let settings = settings::build::settle(args, None, environment)?;
     let files = settings.files.local(&mut io::stdin().lock())?;
+    if args.check || args.call == Call::Check {
+        return with_progress(&args.progress, environment, |progress| {
+            check(&settings, files, global, environment, &progress)
+        });
+    }
     let image = with_progress(&args.progress, environment, |progress| {
         let session = Session::enter(global, settings.requested, environment, progress)?;
         let results = Results::prepare(&settings.results)?;

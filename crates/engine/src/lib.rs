@@ -42,6 +42,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use containerfile::Source;
 use oci::{Descriptor, Digest, Platform, Reference};
 use sandbox::{Cancellation, Choice, IdMap};
 use store::{Store, WorkDir};
@@ -81,6 +82,19 @@ pub struct Host {
     pub events: Events,
     /// Ends the build early.
     pub cancel: Cancellation,
+}
+
+/// Plans a build and tells its warnings, without doing any of it.
+///
+/// Fails as [`Engine::build`] would before it asks a registry, and if there are warnings.
+pub fn check(containerfile: &Arc<Source>, options: &BuildOptions, events: &Events) -> Result<(), Error> {
+    let plan = Plan::new(containerfile, options)?;
+    plan.tell_warnings(events);
+    plan.order()?;
+    match plan.warnings.len() {
+        0 => Ok(()),
+        count => Err(Cause::Warned { count }.into()),
+    }
 }
 
 /// Builds, pushes, pulls and exports images.
@@ -166,9 +180,9 @@ impl Engine {
     /// After an error, steps that were done are remembered.
     pub fn build(&self, files: &Files, options: &BuildOptions) -> Result<Image, Error> {
         let mut plan = Plan::new(&files.containerfile, options)?;
-        for diagnostic in &plan.warnings {
-            let source = Arc::clone(&plan.source);
-            self.shared.event(Event::Warning { source, diagnostic: diagnostic.clone() });
+        plan.tell_warnings(&self.shared.events);
+        if plan.warnings_fail {
+            return Err(Cause::Warned { count: plan.warnings.len() }.into());
         }
         let guard = Guard::new(options)?;
         let contexts = Contexts::open(files, options)?;

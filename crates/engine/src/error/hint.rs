@@ -8,6 +8,7 @@ const SHELL: &str = "/bin/sh";
 impl Cause {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
+            Self::BadCheck(_) => Some("write `skip=RuleA,RuleB;error=true`".into()),
             Self::BadMode(error) => Some(error.hint().to_owned()),
             Self::MissingSource { ignored_by: Some(rule), path, .. } => Some(format!(
                 "remove line {} of {}, or add `!{}` after it",

@@ -106,6 +106,15 @@ pub enum Cause {
         /// Everything that is wrong with it.
         diagnostics: Vec<Diagnostic>,
     },
+    /// Warnings where there must be none; what they say has been told.
+    #[error("the Containerfile has {count} warning{}", if *.count == 1 { "" } else { "s" })]
+    Warned {
+        /// How many.
+        count: usize,
+    },
+    /// Lint options that are none.
+    #[error("the build argument `BUILDKIT_DOCKERFILE_CHECK` does not say which warnings count")]
+    BadCheck(#[source] containerfile::InvalidCheckOption),
     /// Valid, but this builder cannot do it yet.
     #[error("{what} is not supported yet")]
     Unsupported {

@@ -19,9 +19,10 @@ pub(crate) use check::check;
 pub(crate) use origin::{Names, Origin};
 
 use crate::error::{Cause, Error, Place};
+use crate::event::{Event, Events};
 use crate::options::{BuildOptions, Entitlement};
 use crate::scope::{Globals, Scope};
-use crate::warnings::warnings;
+use crate::warnings::{check_options, warnings};
 use sources::Reader;
 
 /// An instruction and the text that it stands in: the Containerfile, or the config of a base image.
@@ -71,6 +72,8 @@ pub(crate) struct Plan {
     pub(crate) source: Arc<Source>,
     /// Warnings about the text and what it is built with.
     pub(crate) warnings: Vec<Diagnostic>,
+    /// Whether a warning is a reason not to build.
+    pub(crate) warnings_fail: bool,
     /// The escape character of the text.
     pub(crate) escape: Escape,
     /// Variables outside of stages.
@@ -102,12 +105,25 @@ impl Plan {
                 .map_err(|diagnostic| syntax(vec![diagnostic]))?;
         let spare =
             Planner { source: &source, escape, globals: &globals, names: &names, options }.stages(&file);
-        let warnings = warnings(&file, &options.build_args);
+        let check = check_options(&file, &options.build_args).map_err(Cause::BadCheck)?;
+        let unset = BTreeMap::new();
+        let defaults = Globals::new(&unset, &options.platform, stage_name, &file.global_args, escape).ok();
+        let warnings = warnings(&file, &options.build_args, &globals, defaults.as_ref(), &check);
+        let warnings_fail = check.error && !warnings.is_empty();
         let stages = BTreeMap::new();
         let allow = options.allow.clone();
-        let mut plan = Self { source, warnings, escape, globals, names, target, stages, allow, spare };
+        let mut plan =
+            Self { source, warnings, warnings_fail, escape, globals, names, target, stages, allow, spare };
         plan.need(target)?;
         Ok(plan)
+    }
+
+    /// Sends a warning event for each warning.
+    pub(crate) fn tell_warnings(&self, events: &Events) {
+        for diagnostic in &self.warnings {
+            let source = Arc::clone(&self.source);
+            events(Event::Warning { source, diagnostic: diagnostic.clone() });
+        }
     }
 
     /// The numbers of the needed stages, each after those it needs.

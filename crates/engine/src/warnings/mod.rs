@@ -1,9 +1,16 @@
-//! What is worth a warning before a build: what the text itself gives cause for, and build arguments that it does not
-//! know.
+//! What is worth a warning before a build: what the text itself gives cause for, and what comes of it with the build
+//! arguments given.
+
+mod from;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use containerfile::{Containerfile, Diagnostic, Instruction, PLATFORM_ARGS, PREDEFINED_ARGS, closest};
+use containerfile::{
+    CheckOptions, Containerfile, Diagnostic, Instruction, InvalidCheckOption, PLATFORM_ARGS, PREDEFINED_ARGS,
+    closest,
+};
+
+use crate::scope::Globals;
 
 /// The lint rule of build arguments that no ARG declares.
 const UNDECLARED: &str = "UndeclaredBuildArg";
@@ -11,14 +18,31 @@ const UNDECLARED: &str = "UndeclaredBuildArg";
 /// Read by builders themselves.
 const OF_BUILDERS: &str = "SOURCE_DATE_EPOCH";
 
-/// The warnings that `# check=` leaves.
-pub(crate) fn warnings(file: &Containerfile, build_args: &BTreeMap<String, String>) -> Vec<Diagnostic> {
-    let skipped = |warning: &Diagnostic| {
-        let check = file.directives.check.as_ref();
-        check.is_some_and(|check| warning.code.is_some_and(|code| check.value.skip.contains(code)))
-    };
-    let all = file.warnings.iter().cloned().chain(undeclared(file, build_args));
-    all.filter(|warning| !skipped(warning)).collect()
+/// The build argument that stands in for `# check=`.
+pub(crate) const CHECK: &str = "BUILDKIT_DOCKERFILE_CHECK";
+
+/// Which rules speak, and how loudly: the build argument decides if it is given, else the directive.
+pub(crate) fn check_options(
+    file: &Containerfile,
+    build_args: &BTreeMap<String, String>,
+) -> Result<CheckOptions, InvalidCheckOption> {
+    match build_args.get(CHECK) {
+        Some(text) => CheckOptions::parse(text),
+        None => Ok(file.directives.check.as_ref().map(|check| check.value.clone()).unwrap_or_default()),
+    }
+}
+
+/// The warnings that `check` leaves. `defaults` is what FROM sees without any build argument; nothing, if it needs one.
+pub(crate) fn warnings(
+    file: &Containerfile,
+    build_args: &BTreeMap<String, String>,
+    globals: &Globals,
+    defaults: Option<&Globals>,
+    check: &CheckOptions,
+) -> Vec<Diagnostic> {
+    let of_from = from::warnings(file, globals, defaults.unwrap_or(globals));
+    let all = file.warnings.iter().cloned().chain(of_from).chain(undeclared(file, build_args));
+    all.filter(|warning| !warning.code.is_some_and(|code| check.skip.contains(code))).collect()
 }
 
 /// A misspelt `--build-arg` changes nothing, which nobody wants. What an ONBUILD of a base declares is not known yet.
@@ -68,7 +92,17 @@ mod tests {
     fn messages(text: &str, build_args: &[&str]) -> Vec<String> {
         let file = parse(&Source::new("Containerfile", text)).unwrap();
         let build_args = build_args.iter().map(|name| ((*name).to_owned(), String::new())).collect();
-        warnings(&file, &build_args).into_iter().map(|warning| warning.message).collect()
+        undeclared(&file, &build_args).into_iter().map(|warning| warning.message).collect()
+    }
+
+    #[test]
+    fn the_build_argument_stands_in_for_the_directive() {
+        let file = parse(&Source::new("Containerfile", "# check=error=true\nFROM scratch")).unwrap();
+        let given = |text: &str| check_options(&file, &BTreeMap::from([(CHECK.to_owned(), text.to_owned())]));
+        assert!(check_options(&file, &BTreeMap::new()).unwrap().error);
+        assert!(!given("skip=all").unwrap().error);
+        assert!(given("skip=all").unwrap().skip.contains("UndeclaredBuildArg"));
+        assert!(given("loud").is_err());
     }
 
     #[test]
@@ -82,6 +116,5 @@ mod tests {
         for name in ["HTTP_PROXY", "no_proxy", "TARGETARCH", "SOURCE_DATE_EPOCH", "BUILDKIT_SYNTAX"] {
             assert!(!told("FROM scratch", name), "{name}");
         }
-        assert!(!told("# check=skip=UndeclaredBuildArg\nFROM scratch", "A"));
     }
 }

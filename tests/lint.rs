@@ -1,0 +1,67 @@
+//! What `--check` tells of a Containerfile, and what `# check=` makes of it.
+
+use test_support::TestBuilder;
+
+const WARNED: &str = "FROM scratch AS Build\nCOPY b /\n";
+
+fn new_builder(containerfile: &str) -> TestBuilder {
+    let builder = TestBuilder::new(env!("CARGO_BIN_EXE_builder"));
+    builder.file("Containerfile", containerfile).file("b", "b");
+    builder
+}
+
+/// Exit code and all that was said.
+fn run(containerfile: &str, arguments: &[&str]) -> (i32, String) {
+    let output = new_builder(containerfile).run(arguments);
+    (output.code(), output.to_string())
+}
+
+#[test]
+fn a_check_tells_warnings_and_builds_nothing() {
+    for flag in ["--check", "--call=check", "--call=lint"] {
+        let builder = new_builder(WARNED);
+        let output = builder.run(&["build", flag, "."]);
+        let text = output.to_string();
+        assert_eq!(output.code(), 1, "{text}");
+        assert!(text.contains("StageNameCasing") && text.contains("has 1 warning"), "{text}");
+        assert!(!text.contains("sha256:"), "{text}");
+    }
+    let (code, text) = run("FROM scratch\nCOPY b /\n", &["build", "--check", "."]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("no warnings"), "{text}");
+}
+
+#[test]
+fn a_check_asks_no_registry() {
+    let (code, text) = run("FROM 127.0.0.1:1/none:1\nRUN x\n", &["build", "--check", "--retry=0", "."]);
+    assert_eq!(code, 0, "{text}");
+}
+
+#[test]
+fn a_check_fails_for_errors_too() {
+    let (code, text) = run("FROM scratch\nRNU x\n", &["build", "--check", "."]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("did you mean `RUN`?"), "{text}");
+}
+
+#[test]
+fn warnings_fail_a_build_where_the_file_says_so() {
+    let (code, text) = run(&format!("# check=error=true\n{WARNED}"), &["build", "."]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("StageNameCasing") && text.contains("has 1 warning"), "{text}");
+    let skipped = format!("# check=skip=StageNameCasing;error=true\n{WARNED}");
+    let (code, text) = run(&skipped, &["build", "."]);
+    assert_eq!(code, 0, "{text}");
+}
+
+#[test]
+fn a_build_argument_stands_in_for_the_directive() {
+    let build = |containerfile: &str, value: &str| {
+        run(containerfile, &["build", "--build-arg", &format!("BUILDKIT_DOCKERFILE_CHECK={value}"), "."])
+    };
+    assert_eq!(build(WARNED, "error=true").0, 1);
+    let (code, text) = build(&format!("# check=error=true\n{WARNED}"), "skip=all");
+    assert!(code == 0 && !text.contains("StageNameCasing"), "{text}");
+    let (code, text) = build(WARNED, "loud");
+    assert!(code == 1 && text.contains("`loud`"), "{text}");
+}
