@@ -2,6 +2,7 @@
 //! arguments given.
 
 mod from;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +42,13 @@ pub(crate) fn warnings(
     check: &CheckOptions,
 ) -> Vec<Diagnostic> {
     let of_from = from::warnings(file, globals, defaults.unwrap_or(globals));
-    let all = file.warnings.iter().cloned().chain(of_from).chain(undeclared(file, build_args));
+    let all = file
+        .warnings
+        .iter()
+        .cloned()
+        .chain(rules::warnings(file))
+        .chain(of_from)
+        .chain(undeclared(file, build_args));
     all.filter(|warning| !warning.code.is_some_and(|code| check.skip.contains(code))).collect()
 }
 
