@@ -178,6 +178,6 @@ fn write_files(git: &Git<'_>, files: &Path) -> Result<(), Error> {
 fn keep(git: &Git<'_>, files: &PathBuf, commit: &str) -> Result<(), Error> {
     fs::remove_dir_all(files).map_err(io_error("remove", files))?;
     git.run("update-ref", ["--no-deref", "HEAD", commit])?;
-    git.run("config", ["set", "--local", "remote.origin.url", &git.remote.text])?;
+    git.run("config", ["--local", "remote.origin.url", &git.remote.text])?;
     Ok(())
 }
