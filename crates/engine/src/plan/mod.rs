@@ -260,10 +260,21 @@ impl Planner<'_> {
             Some(image) if index == 0 => image.clone(),
             _ => self.expand(word)?,
         };
+        let label = (text != word.text()).then(|| format!("this is `{text}` here"));
+        let place = Place { label, ..self.place(word.span()) };
         if text.is_empty() {
-            return Err(Error::from(Cause::Empty { what: "the base image" }).at(self.place(word.span())));
+            return Err(Error::from(Cause::Empty { what: "the base image" }).at(self.unset(word)));
         }
-        self.names.base(&text, index).map_err(|error| error.at(self.place(word.span())))
+        self.names.base(&text, index).map_err(|error| error.at(place))
+    }
+
+    /// The place of a word of FROM, with the variables in it that have no value.
+    fn unset(&self, word: &Word) -> Place {
+        let expanded = word.expand(&|name| self.globals.get(name), self.escape);
+        let names: Vec<_> =
+            expanded.map(|expanded| expanded.undefined.into_iter().collect()).unwrap_or_default();
+        let label = (!names.is_empty()).then(|| format!("no value for `{}`", names.join("`, `")));
+        Place { label, ..self.place(word.span()) }
     }
 
     fn sources(&self, stage: &Stage, index: usize, scope: &mut Scope) -> Result<Vec<(Origin, Place)>, Error> {
