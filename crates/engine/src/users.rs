@@ -49,10 +49,11 @@ pub(crate) fn user(root: &Root, text: &str) -> Result<User, Error> {
     Ok(User { uid, gid, groups, home })
 }
 
-/// Finds the owner that `--chown` names; a number without a group is its own group (Dockerfile reference, "COPY
-/// --chown").
+/// Finds the owner that `--chown` names, or that USER gives to a WORKDIR; a number without a group is its own group
+/// (Dockerfile reference, "COPY --chown"), and an empty text is root.
 pub(crate) fn owner(root: &Root, text: &str) -> Result<(u32, u32), Error> {
     let (user, group) = split(text);
+    let user = if user.is_empty() { "0" } else { user };
     // Numbers need no look into the image, which may have no such files at all.
     if let (Ok(uid), Ok(gid)) = (user.parse(), group.unwrap_or(user).parse()) {
         return Ok((uid, gid));
@@ -192,7 +193,10 @@ mod tests {
     fn owner_of_a_copy() {
         let (_dir, root) = image();
         for (text, expected) in [
+            ("", (0, 0)),
+            (":5", (0, 5)),
             ("1000", (1000, 1000)),
+            ("101", (101, 101)),
             ("1000:5", (1000, 5)),
             ("web", (101, 102)),
             ("web:ssl", (101, 33)),

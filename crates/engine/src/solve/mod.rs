@@ -246,8 +246,8 @@ impl Solver<'_> {
     ) -> Result<(), Error> {
         match op {
             Op::Workdir { path } => {
-                let user = users::user(root, &progress.state.config.config.user)?;
-                let ownership = Ownership { uid: user.uid, gid: user.gid, mode: 0o755 };
+                let (uid, gid) = users::owner(root, &progress.state.config.config.user)?;
+                let ownership = Ownership { uid, gid, mode: 0o755 };
                 let made = root.create_dir_all(path.as_ref(), &ownership);
                 made.map(drop).map_err(|source| {
                     Cause::Layer { action: format!("make the directory `{path}`"), source }.into()
