@@ -8,20 +8,24 @@
     reason = "every helper panics when the test machine is not as it should be"
 )]
 
+mod buildah;
 mod docker_registry;
 mod faulty_registry;
 mod foreign_image;
 mod http_server;
 mod image_check;
+mod image_tree;
 mod podman;
 mod test_builder;
 mod tls;
 mod token_server;
 
+pub use buildah::Buildah;
 pub use docker_registry::{Auth, DockerRegistry, Options};
 pub use faulty_registry::{Challenge, Fault, FaultyRegistry, Recorded};
 pub use foreign_image::write_image;
 pub use image_check::check_layout;
+pub use image_tree::{Entry, ImageTree};
 pub use podman::podman_run;
 pub use test_builder::{Output, SHELL, TestBuilder};
 pub use tls::Tls;
