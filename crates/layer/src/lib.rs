@@ -38,7 +38,7 @@ pub use metadata::{Device, FileKind, Inode, Metadata, Timestamp};
 pub use node::Attributes;
 pub use pack::{Compression, Forbidden, PackOptions, Packed, Timestamps, pack};
 pub use root::{Ownership, Root};
-pub use tar::Limits;
+pub use tar::{Extent, Limits, Listing};
 pub use unpack::{UnpackOptions, Unpacked, unpack};
 pub use walk::{Entry, Flow, walk};
 pub use xattr::Xattrs;

@@ -22,6 +22,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(super) struct Metered<R> {
     inner: R,
+    limit: u64,
     left: u64,
     exceeded: bool,
 }
@@ -29,7 +30,12 @@ pub(super) struct Metered<R> {
 impl<R> Metered<R> {
     /// Lets `limit` bytes of `inner` pass.
     pub(super) fn new(inner: R, limit: u64) -> Self {
-        Self { inner, left: limit, exceeded: false }
+        Self { inner, limit, left: limit, exceeded: false }
+    }
+
+    /// The number of bytes that have passed.
+    pub(super) fn position(&self) -> u64 {
+        self.limit - self.left
     }
 
     /// Whether a read failed because there was more.

@@ -5,11 +5,13 @@
 //! one thing to us and another to them.
 
 mod limits;
+mod listing;
 mod pax;
 mod reader;
 mod writer;
 
 pub use limits::Limits;
+pub use listing::{Extent, Listing};
 pub(crate) use reader::{Entry, Kind, Reader, Segment, is_header};
 pub(crate) use writer::Writer;
 

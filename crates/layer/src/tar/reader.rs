@@ -129,6 +129,11 @@ impl<R: Read> Reader<R> {
         std::mem::take(&mut self.segments)
     }
 
+    /// The number of bytes read so far: directly after [`Self::next`], where the content begins.
+    pub(crate) fn position(&self) -> u64 {
+        self.input.position()
+    }
+
     fn parse(&mut self) -> Result<Step, Error> {
         let malformed = |source| Error::Malformed { entries: self.entries - 1, source };
         let (entry, size, segments, consumed) = match self.parser.parse(&self.header).map_err(malformed)? {
