@@ -55,7 +55,7 @@ fails! {
     invalid_image_name: "FROM UPPER/case:tag@x\n", ["build", "."];
     empty_image_name: "ARG BASE\nFROM ${BASE}\n", ["build", "."];
     variable_that_makes_no_image_name: "ARG BASE=UPPER\nFROM ${BASE}\n", ["build", "."];
-    image_of_another_transport: "FROM oci-archive:x.tar\n", ["build", "."];
+    image_of_another_transport: "FROM docker-daemon:x:1\n", ["build", "."];
     image_that_may_not_be_pulled: "FROM localhost/none:1\n", ["build", "--pull=never", "."];
     platform_that_is_none: "FROM --platform=linux/not/a/platform scratch\n", ["build", "."];
     registry_out_of_reach: "FROM 127.0.0.1:1/none:1\n", ["build", "--retry", "0", "."];

@@ -42,7 +42,7 @@ struct Step {
 enum Line<'a> {
     Note { text: &'a str },
     Warning { report: Report<'a> },
-    Resolved { reference: &'a Reference, digest: Digest },
+    Resolved { reference: String, digest: Digest },
     PullStarted { digest: Digest, size: u64 },
     PullFinished { digest: Digest, size: u64 },
     StepStarted { step: Step, text: &'a str },
@@ -118,7 +118,7 @@ fn line(event: &Event) -> Option<Line<'_>> {
         Event::Warning { source, diagnostic } => {
             Line::Warning { report: Report::of_diagnostic(diagnostic, source) }
         }
-        Event::Resolved { reference, digest } => Line::Resolved { reference, digest: *digest },
+        Event::Resolved { name, digest } => Line::Resolved { reference: name.to_string(), digest: *digest },
         Event::PullStarted { digest, size } => Line::PullStarted { digest: *digest, size: *size },
         Event::PullFinished { digest, size } => Line::PullFinished { digest: *digest, size: *size },
         Event::StepStarted { step: id, text } => Line::StepStarted { step: step(id), text },

@@ -97,7 +97,7 @@ impl Display for Plain {
                 let text = Report::of_diagnostic(diagnostic, source).to_text();
                 write!(self.out, "{text}").ok();
             }
-            Event::Resolved { reference, digest } => self.line(&format!("{reference} is {digest}")),
+            Event::Resolved { name, digest } => self.line(&format!("{name} is {digest}")),
             Event::PullStarted { digest, size: bytes } => {
                 let title = format!("pull {} {}", short(digest), size(*bytes));
                 self.begin(Activity::Pull(*digest), title, at);

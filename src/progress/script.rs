@@ -52,7 +52,7 @@ fn events() -> Vec<Event> {
     let name: oci::Reference = "q.io/me/app:1".parse().unwrap();
     vec![
         Event::Warning { source, diagnostic },
-        Event::Resolved { reference: "debian:13".parse().unwrap(), digest: base },
+        Event::Resolved { name: "debian:13".parse::<oci::Reference>().unwrap().into(), digest: base },
         Event::PullStarted { digest: base, size: 48_500_000 },
         Event::PullFinished { digest: base, size: 48_500_000 },
         Event::StepStarted { step: step(1), text: "COPY . /src".to_owned() },

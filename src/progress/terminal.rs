@@ -115,7 +115,7 @@ impl Display for Terminal {
             Event::Warning { source, diagnostic } => {
                 self.line(Report::of_diagnostic(diagnostic, source).to_text().trim_end());
             }
-            Event::Resolved { reference, digest } => self.line(&format!("{reference} is {digest}")),
+            Event::Resolved { name, digest } => self.line(&format!("{name} is {digest}")),
             Event::PullStarted { digest, size: bytes } => {
                 let title = format!("pull {} {}", short(digest), size(*bytes));
                 self.begin(Activity::Pull(*digest), title, at);

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use engine::NamedContext;
+use engine::{ImageName, LocalImage, NamedContext};
+use oci::Reference;
 
 use super::Error;
 
 /// Schemes that say that an image is meant.
 const IMAGES: [&str; 3] = ["docker-image://", "container-image://", "docker://"];
+/// The scheme that says that an image layout is meant.
+const LAYOUT: &str = "oci-layout://";
 /// Schemes that say that a stage is meant.
 const STAGES: [&str; 2] = ["target:", "input:"];
 
@@ -25,16 +28,17 @@ fn parse(flag: &str) -> Result<(String, NamedContext), Error> {
         return Err(bad("expected NAME=VALUE"));
     }
     // Stages are found in any case of letters, and so is what stands for them.
-    Ok((
-        name.to_lowercase(),
-        context(value).map_err(|why| why.unwrap_or_else(|| bad("there is no such directory")))?,
-    ))
+    Ok((name.to_lowercase(), context(value, &bad)?))
 }
 
-fn context(value: &str) -> Result<NamedContext, Option<Error>> {
+fn context(value: &str, bad: &dyn Fn(&str) -> Error) -> Result<NamedContext, Error> {
     let after = |schemes: &[&str]| schemes.iter().find_map(|scheme| value.strip_prefix(scheme));
     if let Some(image) = after(&IMAGES) {
-        return Ok(NamedContext::Image(image.parse().map_err(|error| Some(Error::BadName(error)))?));
+        return Ok(NamedContext::Image(image.parse::<Reference>()?.into()));
+    }
+    if let Some(layout) = value.strip_prefix(LAYOUT) {
+        let image = LocalImage::layout(layout).map_err(|error| bad(&error.to_string()))?;
+        return Ok(NamedContext::Image(ImageName::Local(image)));
     }
     if let Some(stage) = after(&STAGES) {
         return Ok(NamedContext::Stage(stage.to_owned()));
@@ -42,7 +46,7 @@ fn context(value: &str) -> Result<NamedContext, Option<Error>> {
     let dir = Path::new(value.strip_prefix("dir://").unwrap_or(value));
     match std::fs::metadata(dir) {
         Ok(metadata) if metadata.is_dir() => Ok(NamedContext::Directory(dir.to_owned())),
-        _ => Err(None),
+        _ => Err(bad("there is no such directory")),
     }
 }
 
@@ -54,12 +58,14 @@ mod tests {
 
     #[test]
     fn values_are_directories_images_and_stages() {
-        let image = |text: &str| NamedContext::Image(text.parse().unwrap());
+        let image = |text: &str| NamedContext::Image(text.parse::<Reference>().unwrap().into());
+        let layout = LocalImage::layout("/a:v1").unwrap();
         for (flag, name, expected) in [
             ("a=/", "a", NamedContext::Directory(PathBuf::from("/"))),
             ("Alpine=docker-image://q.io/alpine:3", "alpine", image("q.io/alpine:3")),
             ("a=container-image://alpine", "a", image("alpine")),
             ("a=docker://alpine", "a", image("alpine")),
+            ("a=oci-layout:///a:v1", "a", NamedContext::Image(ImageName::Local(layout))),
             ("a=target:build", "a", NamedContext::Stage("build".to_owned())),
         ] {
             assert_eq!(parse(flag).unwrap(), (name.to_owned(), expected), "{flag}");

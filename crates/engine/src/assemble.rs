@@ -36,9 +36,10 @@ impl Shared {
         let layers = state.layers.iter().map(|layer| layer.descriptor.clone()).collect();
         let mut manifest = Manifest::new(Descriptor::of(MediaType::OCI_CONFIG, config.bytes()), layers);
         if let Some(base) = base {
-            let digest = base.manifest.digest.to_string();
-            manifest.annotations.insert(BASE_NAME.to_owned(), base.reference.to_string());
-            manifest.annotations.insert(BASE_DIGEST.to_owned(), digest);
+            // The path of a local image means nothing elsewhere.
+            let name = base.name.reference().map(|name| (BASE_NAME.to_owned(), name.to_string()));
+            let digest = (BASE_DIGEST.to_owned(), base.manifest.digest.to_string());
+            manifest.annotations.extend(name.into_iter().chain([digest]));
         }
         manifest.annotations.extend(options.annotations.iter().cloned());
         let manifest = Raw::write(manifest);

@@ -1,4 +1,4 @@
-//! Base images: a name → a pinned manifest and its config, from the store or a registry.
+//! Base images: a name → a pinned manifest and its config, from the store, a registry or a local file.
 //!
 //! Layers stay where they are; [`crate::fetch`] gets them when a step needs them.
 
@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use oci::{Descriptor, ImageConfig, Index, Manifest, Platform, Raw, Reference};
+use layer::Root;
+use oci::{Descriptor, DiffId, ImageConfig, Index, Manifest, Platform, Raw, Reference};
 use store::Store;
 
 use crate::Shared;
 use crate::error::{Cause, Error};
 use crate::event::Event;
+use crate::name::ImageName;
 use crate::options::PullPolicy;
 use crate::snapshot::Layer;
 
@@ -21,8 +23,8 @@ pub(crate) const DOCUMENT_LIMIT: u64 = 8 << 20;
 /// An image that something is built on or copied from.
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
-    /// The name in the Containerfile.
-    pub(crate) reference: Reference,
+    /// What the Containerfile calls it.
+    pub(crate) name: ImageName,
     /// The image manifest.
     pub(crate) manifest: Descriptor,
     /// Its config.
@@ -33,16 +35,16 @@ pub(crate) struct Base {
 
 /// The images of a build.
 #[derive(Debug, Default)]
-pub(crate) struct Bases(BTreeMap<(String, String), Base>);
+pub(crate) struct Bases(BTreeMap<(ImageName, String), Base>);
 
 impl Bases {
-    /// The image that `reference` means on `platform`, if it was resolved.
-    pub(crate) fn of(&self, reference: &Reference, platform: &Platform) -> Option<&Base> {
-        self.0.get(&(reference.to_string(), platform.to_string()))
+    /// The image that `name` means on `platform`, if it was resolved.
+    pub(crate) fn of(&self, name: &ImageName, platform: &Platform) -> Option<&Base> {
+        self.0.get(&(name.clone(), platform.to_string()))
     }
 
     pub(crate) fn insert(&mut self, platform: &Platform, base: Base) {
-        self.0.insert((base.reference.to_string(), platform.to_string()), base);
+        self.0.insert((base.name.clone(), platform.to_string()), base);
     }
 }
 
@@ -58,14 +60,18 @@ pub struct Image {
 }
 
 impl Shared {
-    /// Finds the image that `reference` means now.
+    /// Finds the image that `name` means now; a local one in `context`.
     pub(crate) fn resolve(
         &self,
-        reference: &Reference,
+        name: &ImageName,
         platform: &Platform,
         policy: PullPolicy,
+        context: Option<&Root>,
     ) -> Result<Base, Error> {
-        let image = self.find(reference, platform, policy)?;
+        let image = match name {
+            ImageName::Reference(reference) => self.find(reference, platform, policy)?,
+            ImageName::Local(local) => self.import(local, context, platform)?,
+        };
         let found = image.config.value();
         let config_platform = Platform {
             os: found.os.clone(),
@@ -75,28 +81,12 @@ impl Shared {
         };
         if !config_platform.satisfies(platform) {
             let (found, wanted) = (config_platform.to_string(), platform.to_string());
-            return Err(Cause::WrongPlatform { reference: reference.to_string(), found, wanted }.into());
+            return Err(Cause::WrongPlatform { reference: name.to_string(), found, wanted }.into());
         }
-        let digest = image.descriptor.digest;
-        self.event(Event::Resolved { reference: reference.clone(), digest });
-        let layers = image.manifest.value().layers.iter().zip(&found.rootfs.diff_ids);
-        let layers = layers
-            .map(|(descriptor, diff_id)| {
-                if descriptor.media_type.layer_encoding().is_none() {
-                    let why = format!("its layer {} is of type {}", descriptor.digest, descriptor.media_type);
-                    return Err(Cause::BadImage { reference: reference.to_string(), why }.into());
-                }
-                let descriptor =
-                    Descriptor { media_type: descriptor.media_type.to_oci(), ..descriptor.clone() };
-                Ok(Layer { descriptor, diff_id: *diff_id, origin: Some(reference.clone()) })
-            })
-            .collect::<Result<_, Error>>()?;
-        Ok(Base {
-            reference: reference.clone(),
-            manifest: image.descriptor,
-            config: Arc::new(image.config),
-            layers,
-        })
+        self.event(Event::Resolved { name: name.clone(), digest: image.descriptor.digest });
+        let layers = layers(name, &image)?;
+        let (manifest, config) = (image.descriptor, Arc::new(image.config));
+        Ok(Base { name: name.clone(), manifest, config, layers })
     }
 
     fn find(&self, reference: &Reference, platform: &Platform, policy: PullPolicy) -> Result<Image, Error> {
@@ -163,6 +153,20 @@ impl Shared {
         self.store.put_bytes(config.media_type.clone(), &bytes)?;
         Ok(())
     }
+}
+
+/// The layers of an image, which its name tells where to fetch.
+fn layers(name: &ImageName, image: &Image) -> Result<Vec<Layer>, Error> {
+    let described = image.manifest.value().layers.iter().zip(&image.config.value().rootfs.diff_ids);
+    let layer = |(descriptor, diff_id): (&Descriptor, &DiffId)| {
+        if descriptor.media_type.layer_encoding().is_none() {
+            let why = format!("its layer {} is of type {}", descriptor.digest, descriptor.media_type);
+            return Err(Cause::BadImage { reference: name.to_string(), why }.into());
+        }
+        let descriptor = Descriptor { media_type: descriptor.media_type.to_oci(), ..descriptor.clone() };
+        Ok(Layer { descriptor, diff_id: *diff_id, origin: name.reference().cloned() })
+    };
+    described.map(layer).collect()
 }
 
 /// Reads an image's manifest and config from the store, and checks that they fit each other.

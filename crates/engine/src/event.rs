@@ -5,6 +5,8 @@ use std::sync::Arc;
 use containerfile::{Diagnostic, Source};
 use oci::{Digest, Reference};
 
+use crate::name::ImageName;
+
 /// A step's place in the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepId {
@@ -52,7 +54,7 @@ pub enum Event {
     /// A base image was found and pinned.
     Resolved {
         /// The name in the Containerfile.
-        reference: Reference,
+        name: ImageName,
         /// The manifest's digest.
         digest: Digest,
     },

@@ -1,9 +1,7 @@
 //! Getting the layers of base images into the store, several at once, each at most once.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-
-use oci::Reference;
+use std::io::{self, Read, Write};
 
 use crate::Shared;
 use crate::base::{pull_failed, read_failed};
@@ -38,22 +36,23 @@ impl Shared {
             .map_err(|source| pull_failed(reference, source))?;
         let mut writer = self.store.blob_writer()?;
         writer.reserve(size)?;
-        self.copy(reference, &mut reader, &mut writer)?;
+        self.copy(&mut reader, &mut writer, &|error| read_failed(reference, error))?;
         writer.commit(Some(&layer.descriptor))?;
         self.event(Event::PullFinished { digest, size });
         Ok(())
     }
 
-    fn copy(
+    /// Copies all that `reader` yields, until the build is cancelled; `failed` says what a failed read means.
+    pub(crate) fn copy(
         &self,
-        reference: &Reference,
         reader: &mut impl Read,
         writer: &mut impl Write,
+        failed: &dyn Fn(io::Error) -> Error,
     ) -> Result<(), Error> {
         let mut buffer = vec![0; CHUNK];
         loop {
             self.check_cancelled()?;
-            let read = reader.read(&mut buffer).map_err(|error| read_failed(reference, error))?;
+            let read = reader.read(&mut buffer).map_err(failed)?;
             if read == 0 {
                 return Ok(());
             }

@@ -1,7 +1,7 @@
 //! From a Containerfile to an image: plan → resolve → solve → pack → assemble, and images to and from registries.
 //!
 //! The way of a build is one direction. `plan` refuses what can be refused and names the stages; `base`
-//! pins the images; `solve` takes each step from the `cache` or does it on a `snapshot` (`copy`, `run`);
+//! pins the images, those of local files by way of `import`; `solve` takes each step from the `cache` or does it on a `snapshot` (`copy`, `run`);
 //! `pack` makes layers of what changed; `assemble` writes config and manifest. `transfer` and `export` take it from
 //! there.
 //!
@@ -19,7 +19,9 @@ mod error;
 mod event;
 mod export;
 mod fetch;
+mod import;
 mod input;
+mod name;
 mod options;
 mod pack;
 mod parallel;
@@ -52,6 +54,7 @@ pub use context::{Fetched, Location};
 pub use error::{Cause, Error, IgnoreRule, Place};
 pub use event::{Event, Events, Pushed, StepId, Stream};
 pub use export::{Output, Target};
+pub use name::{ImageName, LocalImage, Selector, Transport};
 pub use options::{
     BuildOptions, Entitlement, Files, FlagMount, NamedContext, Network, PullPolicy, SshSource, StorageDriver,
     Times, Volume, VolumeAccess, VolumeLimits,
@@ -186,7 +189,7 @@ impl Engine {
         }
         let guard = Guard::new(options)?;
         let contexts = Contexts::open(files, options)?;
-        let bases = self.shared.resolve_all(&mut plan, options)?;
+        let bases = self.shared.resolve_all(&mut plan, options, &contexts)?;
         let order = plan.order()?;
         let total = plan.stages.values().map(PlannedStage::steps).sum();
         let base = first_base(&plan, &bases).cloned();

@@ -8,6 +8,7 @@ use containerfile::Source;
 use layer::Compression;
 use oci::{Platform, Reference};
 
+use crate::name::ImageName;
 use crate::secret::Secret;
 
 /// When a base image is looked up in its registry though the store has one of that name.
@@ -109,8 +110,8 @@ pub struct FlagMount {
 pub enum NamedContext {
     /// A directory with an ignore file of its own.
     Directory(PathBuf),
-    /// An image (`docker-image://`).
-    Image(Reference),
+    /// An image (`docker-image://`, `oci-layout://`).
+    Image(ImageName),
     /// A stage of the same Containerfile (`target:`).
     Stage(String),
 }

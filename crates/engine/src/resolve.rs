@@ -6,22 +6,28 @@ use containerfile::{Instruction, Source};
 
 use crate::Shared;
 use crate::base::{Base, Bases};
+use crate::context::Contexts;
 use crate::error::{Cause, Error, Place};
 use crate::options::BuildOptions;
 use crate::plan::{Origin, Plan, PlannedStage, Sourced};
 
 impl Shared {
     /// Pins every image that a needed stage starts from or copies from, and adopts the triggers of its base.
-    pub(crate) fn resolve_all(&self, plan: &mut Plan, options: &BuildOptions) -> Result<Bases, Error> {
+    pub(crate) fn resolve_all(
+        &self,
+        plan: &mut Plan,
+        options: &BuildOptions,
+        contexts: &Contexts,
+    ) -> Result<Bases, Error> {
         let mut bases = Bases::default();
         let mut done = std::collections::BTreeSet::new();
         // Triggers may need further stages.
         while let Some(index) = plan.stages.keys().copied().find(|index| !done.contains(index)) {
             let stage = &plan.stages[&index];
             let (base, platform) = ((stage.base.clone(), stage.base_place.clone()), stage.platform.clone());
-            self.resolve_origin(&base, &platform, options, &mut bases)?;
+            self.resolve_origin(&base, &platform, options, contexts, &mut bases)?;
             for source in plan.stages[&index].sources.clone() {
-                self.resolve_origin(&source, &options.platform, options, &mut bases)?;
+                self.resolve_origin(&source, &options.platform, options, contexts, &mut bases)?;
             }
             let stage = &plan.stages[&index];
             let triggers = triggers(stage, plan, &bases)?;
@@ -31,7 +37,7 @@ impl Shared {
             };
             let env = env.map(|base| base.config.value().config.env.clone()).unwrap_or_default();
             for source in plan.adopt(index, triggers, &env)? {
-                self.resolve_origin(&source, &options.platform, options, &mut bases)?;
+                self.resolve_origin(&source, &options.platform, options, contexts, &mut bases)?;
             }
             done.insert(index);
         }
@@ -43,12 +49,14 @@ impl Shared {
         (origin, place): &(Origin, Place),
         platform: &oci::Platform,
         options: &BuildOptions,
+        contexts: &Contexts,
         bases: &mut Bases,
     ) -> Result<(), Error> {
         if let Origin::Image(reference) = origin
             && bases.of(reference, platform).is_none()
         {
-            let base = self.resolve(reference, platform, options.pull);
+            let context = contexts.main.as_ref().map(|context| &context.root);
+            let base = self.resolve(reference, platform, options.pull, context);
             bases.insert(platform, base.map_err(|error| error.at(place.clone()))?);
         }
         Ok(())

@@ -61,7 +61,7 @@ impl Shared {
 
     /// Gets an image with all its layers into the store, under its name.
     pub(crate) fn pull(&self, reference: &Reference, platform: &Platform) -> Result<Image, Error> {
-        let base = self.resolve(reference, platform, PullPolicy::Always)?;
+        let base = self.resolve(&reference.clone().into(), platform, PullPolicy::Always, None)?;
         self.fetch(&base.layers)?;
         self.store.tag(reference, &base.manifest)?;
         self.event(Event::Tagged { reference: reference.clone() });

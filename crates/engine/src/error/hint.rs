@@ -1,5 +1,7 @@
 //! What the user can do about an error, where there is something.
 
+use std::io;
+
 use super::Cause;
 
 /// What runs the shell form where SHELL says nothing else.
@@ -35,6 +37,11 @@ impl Cause {
             Self::NotAllowed { entitlement, .. } => Some(format!("`--allow {entitlement}` permits it")),
             Self::NoContext { .. } => Some("give the context directory as the last argument".into()),
             Self::NotInStore { reference } => Some(format!("`builder pull {reference}` fetches it")),
+            Self::OpenImage { image, source } if image.is_in_context() && is_not_found(source) => Some(
+                "the path is looked up in the build context; `--build-context NAME=oci-layout://DIR` gives a name to \
+                 an image layout outside of it"
+                    .into(),
+            ),
             Self::KindMismatch { .. } => {
                 Some("remove what is there with a RUN, or copy to another destination".into())
             }
@@ -45,7 +52,7 @@ impl Cause {
             Self::NoOverlay => Some("leave --storage-driver out; `builder doctor` tells why overlay is refused".into()),
             Self::Registry { source, .. } => source.hint(),
             Self::Store(source) => source.hint().map(str::to_owned),
-            Self::Layer { source, .. } => source.hint().map(str::to_owned),
+            Self::Layer { source, .. } | Self::OpenImage { source, .. } => source.hint().map(str::to_owned),
             Self::Sandbox { source: sandbox::Error::ProgramNotFound { program }, .. } if program == SHELL => {
                 Some(
                     "this form of RUN needs a shell: copy one into the image, start from an image that has one, or write \
@@ -57,4 +64,8 @@ impl Cause {
             _ => None,
         }
     }
+}
+
+fn is_not_found(error: &layer::Error) -> bool {
+    matches!(error, layer::Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use containerfile::{Diagnostic, InvalidChmod, Source, Span};
 
+use crate::name::LocalImage;
+
 /// A position in the user's text.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -279,6 +281,14 @@ pub enum Cause {
     NotInStore {
         /// The image.
         reference: String,
+    },
+    /// A local image that is not there, or that is no directory or archive.
+    #[error("cannot open the image `{image}`")]
+    OpenImage {
+        /// The image.
+        image: LocalImage,
+        /// Why not.
+        source: layer::Error,
     },
     /// A base image is damaged or uses what this builder does not know.
     #[error("cannot use the image `{reference}`: {why}")]

@@ -8,6 +8,7 @@ use containerfile::Stage;
 use oci::Reference;
 
 use crate::error::{Cause, Error};
+use crate::name::ImageName;
 use crate::options::NamedContext;
 
 /// A tree that a stage starts from, or that something is copied or mounted from.
@@ -22,12 +23,8 @@ pub(crate) enum Origin {
     /// Another stage.
     Stage(usize),
     /// An image.
-    Image(Reference),
+    Image(ImageName),
 }
-
-/// Transports of containers-transports(5) that name images outside of registries.
-const TRANSPORTS: [&str; 7] =
-    ["oci", "oci-archive", "docker-archive", "dir", "containers-storage", "docker-daemon", "oci-layout"];
 
 /// Everything that can be named.
 #[derive(Debug, Clone, Default)]
@@ -80,13 +77,10 @@ impl Names {
         if text == "scratch" {
             return Ok(Origin::Scratch);
         }
-        if let Some((transport, _)) = text.split_once(':').filter(|(head, _)| TRANSPORTS.contains(head)) {
-            return Err(Cause::Unsupported { what: format!("an image from `{transport}:`") }.into());
-        }
-        let reference: Reference = text.parse().map_err(Cause::BadReference)?;
+        let name = ImageName::parse(text)?;
         // An image may be overridden under any of its spellings.
-        let named = self.context(&reference.to_string(), index)?;
-        Ok(named.unwrap_or(Origin::Image(reference)))
+        let named = self.context(&name.to_string(), index)?;
+        Ok(named.unwrap_or(Origin::Image(name)))
     }
 
     /// What `--build-context` says of `name`; the names there are in lower case.
@@ -98,7 +92,7 @@ impl Names {
         let Some(key) = key else { return Ok(None) };
         Ok(Some(match &self.contexts[key] {
             NamedContext::Directory(_) => Origin::Named(key.clone()),
-            NamedContext::Image(reference) => Origin::Image(reference.clone()),
+            NamedContext::Image(name) => Origin::Image(name.clone()),
             NamedContext::Stage(stage) => match self.stage(stage, usize::MAX).filter(|found| *found != index)
             {
                 Some(found) => Origin::Stage(found),
