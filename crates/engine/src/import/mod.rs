@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use layer::Root;
+use layer::{Limits, Root};
 use oci::{Descriptor, Digest, Platform};
 
 use crate::Shared;
@@ -61,15 +61,15 @@ impl Shared {
         }
     }
 
-    /// A file without a name that holds what `decoded` yields.
-    fn spool(&self, mut decoded: Box<dyn Read + Send + '_>, image: &LocalImage) -> Result<File, Error> {
+    /// A file without a name that holds what `decoded` yields, as far as an archive may go.
+    fn spool(&self, decoded: Box<dyn Read + Send + '_>, image: &LocalImage) -> Result<File, Error> {
         let failed = |source| {
             Error::from(Cause::Io { action: "unpack the image", path: image.to_string().into(), source })
         };
         let path = self.host()?.new_dir("import")?.join("archive");
         let mut file = File::options().read(true).write(true).create_new(true).open(&path).map_err(failed)?;
         std::fs::remove_file(&path).map_err(failed)?;
-        self.copy(&mut decoded, &mut file, &failed)?;
+        self.copy(&mut decoded.take(Limits::default().bytes), &mut file, &failed)?;
         Ok(file)
     }
 }
