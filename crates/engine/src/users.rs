@@ -49,11 +49,16 @@ pub(crate) fn user(root: &Root, text: &str) -> Result<User, Error> {
     Ok(User { uid, gid, groups, home })
 }
 
-/// Finds the owner that `--chown` names, or that USER gives to a WORKDIR; a number without a group is its own group
-/// (Dockerfile reference, "COPY --chown"), and an empty text is root.
+/// Finds the owner of the directories that WORKDIR makes: that of a copy, where `user` is what USER said; none is root.
+pub(crate) fn owner_of_workdir(root: &Root, user: &str) -> Result<(u32, u32), Error> {
+    let (name, _) = split(user);
+    if name.is_empty() { owner(root, &format!("0{user}")) } else { owner(root, user) }
+}
+
+/// Finds the owner that `--chown` names; a number without a group is its own group (Dockerfile reference, "COPY
+/// --chown").
 pub(crate) fn owner(root: &Root, text: &str) -> Result<(u32, u32), Error> {
     let (user, group) = split(text);
-    let user = if user.is_empty() { "0" } else { user };
     // Numbers need no look into the image, which may have no such files at all.
     if let (Ok(uid), Ok(gid)) = (user.parse(), group.unwrap_or(user).parse()) {
         return Ok((uid, gid));
@@ -193,8 +198,6 @@ mod tests {
     fn owner_of_a_copy() {
         let (_dir, root) = image();
         for (text, expected) in [
-            ("", (0, 0)),
-            (":5", (0, 5)),
             ("1000", (1000, 1000)),
             ("101", (101, 101)),
             ("1000:5", (1000, 5)),
@@ -204,6 +207,10 @@ mod tests {
         ] {
             assert_eq!(owner(&root, text).unwrap(), expected, "{text}");
         }
+        for (text, expected) in [("", (0, 0)), (":5", (0, 5)), ("1000", (1000, 1000)), ("web", (101, 102))] {
+            assert_eq!(owner_of_workdir(&root, text).unwrap(), expected, "{text}");
+        }
+        assert!(owner(&root, ":5").is_err());
         assert!(owner(&root, "nobody:0").is_err());
     }
 

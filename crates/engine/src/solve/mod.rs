@@ -246,7 +246,7 @@ impl Solver<'_> {
     ) -> Result<(), Error> {
         match op {
             Op::Workdir { path } => {
-                let (uid, gid) = users::owner(root, &progress.state.config.config.user)?;
+                let (uid, gid) = users::owner_of_workdir(root, &progress.state.config.config.user)?;
                 let ownership = Ownership { uid, gid, mode: 0o755 };
                 let made = root.create_dir_all(path.as_ref(), &ownership);
                 made.map(drop).map_err(|source| {
