@@ -69,8 +69,6 @@ fails! {
     url_in_copy: "FROM scratch\nCOPY https://example.com/x /\n", ["build", "."];
     // What is not supported yet is never ignored.
     run_device: "FROM scratch\nRUN --device=vendor.com/class=device true\n", ["build", "."];
-    add_url: "FROM scratch\nADD https://example.com/x /\n", ["build", "."];
-    add_checksum: "FROM scratch\nADD --checksum=sha256:00 b /\n", ["build", "."];
     // RUN.
     mount_of_a_missing_source: "FROM scratch\nRUN --mount=target=/x,source=none true\n", ["build", "."];
     mount_over_the_root: "FROM scratch\nRUN --mount=target=/,source=b true\n", ["build", "."];

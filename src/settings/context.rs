@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::{Engine, Fetched, Files, Location};
+use engine::{Engine, Fetched, Files, Location, Secrets};
 
 use super::containerfile::{self, Context, Named};
 use super::{Environment, Error, preprocess};
@@ -27,6 +27,7 @@ enum Place {
     Stdin,
     Directory(PathBuf),
     File(PathBuf),
+    Url(String),
 }
 
 impl FileSettings {
@@ -52,18 +53,24 @@ impl FileSettings {
     pub(crate) fn local(&self, stdin: &mut dyn Read) -> Result<Option<Files>, Error> {
         match &self.context {
             Place::Directory(dir) => self.files(&Context::open(dir)?, stdin).map(Some),
-            Place::Stdin | Place::File(_) => Ok(None),
+            Place::Stdin | Place::File(_) | Place::Url(_) => Ok(None),
         }
     }
 
     /// The files, wherever they are.
-    pub(crate) fn fetch(&self, engine: &Engine, stdin: &mut dyn Read) -> Result<Files, CommandError> {
+    pub(crate) fn fetch(
+        &self,
+        engine: &Engine,
+        secrets: &Secrets,
+        stdin: &mut dyn Read,
+    ) -> Result<Files, CommandError> {
         let location = match &self.context {
             Place::Directory(dir) => Location::Directory(dir.clone()),
             Place::File(file) => Location::File(file.clone()),
+            Place::Url(url) => Location::Url(url.clone()),
             Place::Stdin => Location::Stream(stdin, "standard input"),
         };
-        Ok(match engine.fetch(location)? {
+        Ok(match engine.fetch(location, secrets)? {
             Fetched::Own(dir) => self.files(&Context::open(&dir)?, stdin)?,
             Fetched::Unpacked(dir) => self.files(&Context::fetched(&dir)?, stdin)?,
             Fetched::Containerfile(_) if !self.named.containerfiles.is_empty() => {
@@ -92,6 +99,9 @@ fn place(argument: &Path) -> Result<Place, Error> {
     let text = argument.to_string_lossy();
     if matches!(&*text, "-" | "tar://stdin") {
         return Ok(Place::Stdin);
+    }
+    if ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
+        return Ok(Place::Url(text.into_owned()));
     }
     let path = ["dir://", "tar://"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
     let path = path.map_or(argument, Path::new);

@@ -43,6 +43,9 @@ fn context(value: &str, bad: &dyn Fn(&str) -> Error) -> Result<NamedContext, Err
     if let Some(stage) = after(&STAGES) {
         return Ok(NamedContext::Stage(stage.to_owned()));
     }
+    if ["http://", "https://"].iter().any(|scheme| value.starts_with(scheme)) {
+        return Ok(NamedContext::Url(value.to_owned()));
+    }
     let dir = Path::new(value.strip_prefix("dir://").unwrap_or(value));
     match std::fs::metadata(dir) {
         Ok(metadata) if metadata.is_dir() => Ok(NamedContext::Directory(dir.to_owned())),

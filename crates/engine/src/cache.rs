@@ -23,14 +23,7 @@ pub(crate) enum Definition<'a> {
     /// The directory of WORKDIR.
     Workdir { path: &'a str, user: &'a str },
     /// COPY and ADD.
-    Copy {
-        destination: &'a str,
-        owner: Option<&'a str>,
-        chmod: Option<String>,
-        unpack: bool,
-        link: bool,
-        content: Digest,
-    },
+    Copy { destination: &'a str, owner: Option<&'a str>, chmod: Option<String>, link: bool, content: Digest },
     /// RUN.
     Run {
         argv: &'a [String],

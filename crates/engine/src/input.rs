@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::copy::{CopyOp, Filter, Match, select};
 use crate::error::{Cause, Error};
 use crate::plan::Origin;
+use crate::remote::{Downloaded, Remote};
 use crate::snapshot::{Layer, View};
 use crate::solve::Solver;
 use crate::step::Texts;
@@ -96,18 +97,40 @@ impl Solver<'_> {
         Ok(Tree::View(self.shared.host()?.driver.view(layers)?))
     }
 
-    /// What a COPY or ADD reads.
+    /// What a COPY or ADD reads, in the order of its sources.
     pub(crate) fn groups(&self, op: &CopyOp, texts: &Texts<'_>) -> Result<Vec<Group>, Error> {
-        if op.sources.is_empty() {
-            return Ok(Vec::new());
+        let mut groups: Vec<Group> = Vec::new();
+        let mut is_local = false;
+        for source in &op.sources {
+            let at = |error: Error| error.at(texts.place(source.span));
+            if let Some(remote) = &source.remote {
+                groups.push(self.fetched(remote, op).map_err(at)?);
+                is_local = false;
+                continue;
+            }
+            // Paths one behind the other are one group: hard links among them are kept.
+            if !is_local {
+                let reading = self.reading(&op.from, op.instruction)?;
+                groups.push(Group { reading, matches: Vec::new(), unpack: op.unpack.0 });
+                is_local = true;
+            }
+            if let Some(group) = groups.last_mut() {
+                group.matches.extend(select(&group.reading, &source.path, op).map_err(at)?);
+            }
         }
-        let reading = self.reading(&op.from, op.instruction)?;
-        let mut matches = Vec::new();
-        for (source, span) in &op.sources {
-            let found = select(&reading, source, op);
-            matches.extend(found.map_err(|error| error.at(texts.place(*span)))?);
-        }
-        Ok(vec![Group { reading, matches, unpack: op.unpack }])
+        Ok(groups)
+    }
+
+    /// What is elsewhere, in a directory of its own.
+    fn fetched(&self, remote: &Remote, op: &CopyOp) -> Result<Group, Error> {
+        let Remote::File(url) = remote;
+        let Downloaded { dir, name } =
+            self.shared.download(url, op.checksum.as_ref(), &self.options.secrets)?;
+        let root = Root::open(&dir)
+            .map_err(|source| Cause::Layer { action: format!("open `{}`", dir.display()), source })?;
+        let tree = Tree::Context(Arc::new(Context { root, filter: Filter::all() }));
+        let reading = Reading { tree, name: remote.shown() };
+        Ok(Group { reading, matches: vec![Match::file(&name)], unpack: op.unpack.1 })
     }
 }
 

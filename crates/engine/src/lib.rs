@@ -26,6 +26,7 @@ mod options;
 mod pack;
 mod parallel;
 mod plan;
+mod remote;
 mod resolve;
 mod run;
 mod scope;
@@ -56,8 +57,8 @@ pub use event::{Event, Events, Pushed, StepId, Stream};
 pub use export::{Output, Target};
 pub use name::{ImageName, LocalImage, Selector, Transport};
 pub use options::{
-    BuildOptions, Entitlement, Files, FlagMount, NamedContext, Network, PullPolicy, SshSource, StorageDriver,
-    Times, Volume, VolumeAccess, VolumeLimits,
+    BuildOptions, Entitlement, Files, FlagMount, NamedContext, Network, PullPolicy, Secrets, SshSource,
+    StorageDriver, Times, Volume, VolumeAccess, VolumeLimits,
 };
 pub use secret::Secret;
 
@@ -188,9 +189,10 @@ impl Engine {
             return Err(Cause::Warned { count: plan.warnings.len() }.into());
         }
         let guard = Guard::new(options)?;
-        let contexts = Contexts::open(files, options)?;
+        let mut contexts = Contexts::open(files)?;
         let bases = self.shared.resolve_all(&mut plan, options, &contexts)?;
         let order = plan.order()?;
+        self.shared.open_named(&mut contexts, &plan, options)?;
         let total = plan.stages.values().map(PlannedStage::steps).sum();
         let base = first_base(&plan, &bases).cloned();
         let stages = BTreeMap::new();

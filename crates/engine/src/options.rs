@@ -105,11 +105,16 @@ pub struct FlagMount {
     pub mount: containerfile::Mount,
 }
 
+/// The values of `--secret` by their ids.
+pub type Secrets = BTreeMap<String, Secret>;
+
 /// What a name of `--build-context` stands for, before any stage or image of that name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NamedContext {
     /// A directory with an ignore file of its own.
     Directory(PathBuf),
+    /// The URL of an archive.
+    Url(String),
     /// An image (`docker-image://`, `oci-layout://`).
     Image(ImageName),
     /// A stage of the same Containerfile (`target:`).
@@ -185,7 +190,7 @@ pub struct BuildOptions {
     /// `--mount`: mounts that every RUN has before its own.
     pub mounts: Vec<FlagMount>,
     /// `--secret`: what secret mounts show, by id. Values reach no layer, log, history or cache key.
-    pub secrets: BTreeMap<String, Secret>,
+    pub secrets: Secrets,
     /// `--ssh`: what ssh mounts give access to, by id.
     pub ssh: BTreeMap<String, SshSource>,
     /// `--allow-secret-in-layer`: new layers are not searched for the secrets.

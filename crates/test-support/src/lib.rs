@@ -11,6 +11,7 @@
 mod buildah;
 mod docker_registry;
 mod faulty_registry;
+mod file_server;
 mod foreign_image;
 mod http_server;
 mod image_check;
@@ -23,6 +24,7 @@ mod token_server;
 pub use buildah::Buildah;
 pub use docker_registry::{Auth, DockerRegistry, Options};
 pub use faulty_registry::{Challenge, Fault, FaultyRegistry, Recorded};
+pub use file_server::{Asked, FileServer, Served};
 pub use foreign_image::write_image;
 pub use image_check::check_layout;
 pub use image_tree::{Entry, ImageTree};

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use containerfile::Source;
 use layer::{Adjust, Root, UnpackOptions};
 
-use crate::Engine;
 use crate::error::{Cause, Error};
+use crate::remote::{Downloaded, Remote};
+use crate::{Engine, Secrets, Shared};
 
 /// No honest Containerfile is larger.
 const TEXT_LIMIT: u64 = 16 << 20;
@@ -22,6 +23,8 @@ pub enum Location<'a> {
     Directory(PathBuf),
     /// A file: an archive of any compression, or a Containerfile that needs no context.
     File(PathBuf),
+    /// The URL of such a file.
+    Url(String),
     /// What a file would hold, to be read once, with the name that messages call it by.
     Stream(&'a mut dyn Read, &'static str),
 }
@@ -42,14 +45,21 @@ impl std::fmt::Debug for Location<'_> {
         match self {
             Self::Directory(path) => formatter.debug_tuple("Directory").field(path).finish(),
             Self::File(path) => formatter.debug_tuple("File").field(path).finish(),
+            Self::Url(_) => formatter.debug_tuple("Url").finish_non_exhaustive(),
             Self::Stream(_, name) => formatter.debug_tuple("Stream").field(name).finish(),
         }
     }
 }
 
 impl Engine {
-    /// Gets a build context.
-    pub fn fetch(&self, location: Location<'_>) -> Result<Fetched, Error> {
+    /// Gets a build context. `secrets` may hold what its server wants to see.
+    pub fn fetch(&self, location: Location<'_>, secrets: &Secrets) -> Result<Fetched, Error> {
+        self.shared.fetch_context(location, secrets)
+    }
+}
+
+impl Shared {
+    pub(super) fn fetch_context(&self, location: Location<'_>, secrets: &Secrets) -> Result<Fetched, Error> {
         match location {
             Location::Directory(path) => Ok(Fetched::Own(path)),
             Location::File(path) => {
@@ -60,13 +70,25 @@ impl Engine {
                 })?;
                 self.archive_or_text(file, &path.to_string_lossy())
             }
-            Location::Stream(reader, name) => self.archive_or_text(self.spool(reader, name)?, name),
+            Location::Url(text) => {
+                let Some(remote) = Remote::parse(&text)? else {
+                    let (what, why) = ("build context", "it is no URL".to_owned());
+                    return Err(Cause::InvalidArgument { what, text, why }.into());
+                };
+                match &remote {
+                    Remote::File(url) => {
+                        let Downloaded { dir, name } = self.download(url, None, secrets)?;
+                        self.archive_or_text(open(&dir.join(name))?, &remote.shown())
+                    }
+                }
+            }
+            Location::Stream(reader, name) => self.archive_or_text(self.spool_context(reader, name)?, name),
         }
     }
 
     /// A file with the bytes of `reader`, which may have to be read more than once.
-    fn spool(&self, reader: &mut dyn Read, name: &str) -> Result<File, Error> {
-        let path = self.shared.host()?.new_dir("context")?.join("archive");
+    fn spool_context(&self, reader: &mut dyn Read, name: &str) -> Result<File, Error> {
+        let path = self.host()?.new_dir("context")?.join("archive");
         let failed = |action, source| Error::from(Cause::Io { action, path: name.into(), source });
         let mut file = File::options()
             .read(true)
@@ -81,7 +103,7 @@ impl Engine {
     fn archive_or_text(&self, mut file: File, name: &str) -> Result<Fetched, Error> {
         let failed = |source| Cause::Layer { action: format!("unpack the build context `{name}`"), source };
         if layer::probe_archive(&mut file).map_err(failed)?.is_some() {
-            let dir = self.shared.host()?.new_dir("context")?;
+            let dir = self.host()?.new_dir("context")?;
             let root = Root::open(&dir).map_err(failed)?;
             let (_, tar) = layer::decode(file).map_err(failed)?;
             layer::unpack(tar, &root, Path::new(""), &own(&dir)?).map_err(failed)?;
@@ -96,6 +118,10 @@ impl Engine {
         }
         Ok(Fetched::Containerfile(Source::from_bytes(name, &bytes)))
     }
+}
+
+fn open(path: &Path) -> Result<File, Error> {
+    File::open(path).map_err(|source| Cause::Io { action: "open", path: path.to_owned(), source }.into())
 }
 
 /// Owners in the archive of a context mean nothing, and may not exist here: everything is ours.

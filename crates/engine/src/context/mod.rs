@@ -13,9 +13,11 @@ use std::sync::{Arc, Mutex};
 use containerfile::Source;
 use layer::Root;
 
+use crate::Shared;
 use crate::copy::Filter;
 use crate::error::{Cause, Error};
-use crate::options::{BuildOptions, Files, NamedContext};
+use crate::options::{BuildOptions, Files, NamedContext, Secrets};
+use crate::plan::{Origin, Plan};
 
 /// In the order of precedence.
 const IGNORE_FILES: [&str; 2] = [".containerignore", ".dockerignore"];
@@ -43,22 +45,51 @@ pub(crate) struct Contexts {
 }
 
 impl Contexts {
-    /// Opens the contexts of a build.
-    pub(crate) fn open(files: &Files, options: &BuildOptions) -> Result<Self, Error> {
+    /// Opens the directory that is built in; those with names follow when it is known which are needed.
+    pub(crate) fn open(files: &Files) -> Result<Self, Error> {
         let mut contexts = Self::default();
         if let Some(dir) = &files.context {
             let root = open(dir, "the build context")?;
             let filter = files.ignore.as_ref().map(Filter::parse).transpose()?.unwrap_or_default();
             contexts.main = Some(Arc::new(Context { root, filter }));
         }
-        for (name, context) in &options.contexts {
-            if let NamedContext::Directory(dir) = context {
-                let root = open(dir, &format!("the build context `{name}`"))?;
-                let filter = own_filter(&root, name)?;
-                contexts.named.insert(name.clone(), Arc::new(Context { root, filter }));
+        Ok(contexts)
+    }
+}
+
+impl Shared {
+    /// Opens the named contexts that `plan` needs, and fetches them first if they are elsewhere.
+    pub(crate) fn open_named(
+        &self,
+        contexts: &mut Contexts,
+        plan: &Plan,
+        options: &BuildOptions,
+    ) -> Result<(), Error> {
+        for (origin, place) in plan.origins() {
+            let Origin::Named(name) = origin else { continue };
+            if let Some(known) = options.contexts.get(name).filter(|_| !contexts.named.contains_key(name)) {
+                let context = self.named(name, known, &options.secrets);
+                let context = context.map_err(|error| error.at(place.clone()))?;
+                contexts.named.insert(name.clone(), Arc::new(context));
             }
         }
-        Ok(contexts)
+        Ok(())
+    }
+
+    fn named(&self, name: &str, context: &NamedContext, secrets: &Secrets) -> Result<Context, Error> {
+        let fetched = match context {
+            NamedContext::Url(url) => self.fetch_context(Location::Url(url.clone()), secrets)?,
+            NamedContext::Directory(dir) => Fetched::Own(dir.clone()),
+            NamedContext::Image(_) | NamedContext::Stage(_) => {
+                unreachable!("invariant: images and stages have origins of their own")
+            }
+        };
+        let (Fetched::Own(dir) | Fetched::Unpacked(dir)) = fetched else {
+            return Err(Cause::NoArchive { name: name.to_owned() }.into());
+        };
+        let root = open(&dir, &format!("the build context `{name}`"))?;
+        let filter = own_filter(&root, name)?;
+        Ok(Context { root, filter })
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) use selection::{Match, find_one, select};
 use crate::error::{Cause, Error};
 use crate::input::Group;
 use crate::plan::Origin;
+use crate::remote::{Checksum, Remote};
 use selection::below_top;
 
 /// What a COPY or ADD does.
@@ -32,8 +33,8 @@ pub(crate) struct CopyOp {
     pub(crate) instruction: &'static str,
     /// Where from.
     pub(crate) from: Origin,
-    /// Paths and patterns, with their places in the text.
-    pub(crate) sources: Vec<(String, Span)>,
+    /// Paths and patterns, and for ADD what is elsewhere.
+    pub(crate) sources: Vec<Source>,
     /// Files that stand in the Containerfile: names and contents.
     pub(crate) heredocs: Vec<(String, String)>,
     /// An absolute path; a slash at its end makes it a directory.
@@ -48,8 +49,21 @@ pub(crate) struct CopyOp {
     pub(crate) parents: bool,
     /// `--link`: whether the files make a layer that does not depend on those below it.
     pub(crate) link: bool,
-    /// Whether archives are unpacked.
-    pub(crate) unpack: bool,
+    /// Whether archives are unpacked: those of paths, and those that are fetched.
+    pub(crate) unpack: (bool, bool),
+    /// `--checksum`: what a file that is fetched must be.
+    pub(crate) checksum: Option<Checksum>,
+}
+
+/// One source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The path or pattern.
+    pub(crate) path: String,
+    /// What it names if it is no path.
+    pub(crate) remote: Option<Remote>,
+    /// Its place in the text.
+    pub(crate) span: Span,
 }
 
 impl CopyOp {
@@ -58,7 +72,7 @@ impl CopyOp {
         Self {
             instruction: "FROM",
             from,
-            sources: vec![("/".to_owned(), span)],
+            sources: vec![Source { path: "/".to_owned(), remote: None, span }],
             heredocs: Vec::new(),
             destination: "/".to_owned(),
             owner: None,
@@ -66,7 +80,8 @@ impl CopyOp {
             excludes: Filter::all(),
             parents: false,
             link: false,
-            unpack: false,
+            unpack: (false, false),
+            checksum: None,
         }
     }
 }
@@ -78,7 +93,8 @@ pub(crate) fn content(groups: &[Group], op: &CopyOp) -> Result<Digest, Error> {
         digester.update(&(bytes.len() as u64).to_be_bytes());
         digester.update(bytes);
     };
-    for Group { reading, matches, .. } in groups {
+    for Group { reading, matches, unpack } in groups {
+        field(&[u8::from(*unpack)]);
         let Some(root) = reading.root() else { continue };
         // Owners count where they are kept.
         let with_owner = op.owner.is_none() && reading.keeps_owners();

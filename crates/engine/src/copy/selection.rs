@@ -29,6 +29,12 @@ pub(crate) struct Match {
 }
 
 impl Match {
+    /// The file `name` at the root.
+    pub(crate) fn file(name: &str) -> Self {
+        let kind = FileKind::File;
+        Self { source: name.into(), name: name.into(), kind, entries: vec![PathBuf::new()] }
+    }
+
     /// Where one of its entries is in the source's root.
     pub(crate) fn path_of(&self, entry: &Path) -> PathBuf {
         below_top(&self.source, entry)

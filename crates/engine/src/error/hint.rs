@@ -36,6 +36,9 @@ impl Cause {
             )),
             Self::NotAllowed { entitlement, .. } => Some(format!("`--allow {entitlement}` permits it")),
             Self::NoContext { .. } => Some("give the context directory as the last argument".into()),
+            Self::WrongChecksum { .. } => {
+                Some("if the new content is what you want, write its checksum into the Containerfile".into())
+            }
             Self::NotInStore { reference } => Some(format!("`builder pull {reference}` fetches it")),
             Self::OpenImage { image, source } if image.is_in_context() && is_not_found(source) => Some(
                 "the path is looked up in the build context; `--build-context NAME=oci-layout://DIR` gives a name to \
@@ -50,7 +53,7 @@ impl Cause {
             ),
             Self::NoVolumeOverlay { .. } => Some("mount it with `:ro`, or give a copy of it with `:rw`".into()),
             Self::NoOverlay => Some("leave --storage-driver out; `builder doctor` tells why overlay is refused".into()),
-            Self::Registry { source, .. } => source.hint(),
+            Self::Registry { source, .. } | Self::Download { source, .. } => source.hint(),
             Self::Store(source) => source.hint().map(str::to_owned),
             Self::Layer { source, .. } | Self::OpenImage { source, .. } => source.hint().map(str::to_owned),
             Self::Sandbox { source: sandbox::Error::ProgramNotFound { program }, .. } if program == SHELL => {

@@ -45,6 +45,7 @@ impl Error {
             Cause::MissingSource { ignored_by: Some(rule), path, .. } => {
                 vec![format!("`{path}` is excluded by {}:{} (`{}`)", rule.file, rule.line, rule.pattern)]
             }
+            Cause::WrongChecksum { found, .. } => vec![format!("what was fetched has {found}")],
             Cause::RunFailed { last_output, .. } if !last_output.is_empty() => {
                 last_output.iter().map(|line| format!("last output: {line}")).collect()
             }
@@ -323,6 +324,24 @@ pub enum Cause {
         reference: String,
         /// Why.
         source: registry::Error,
+    },
+    /// A file that ADD names could not be fetched.
+    #[error("cannot download `{url}`")]
+    Download {
+        /// Its URL, without user and password.
+        url: String,
+        /// Why not.
+        source: registry::Error,
+    },
+    /// What was fetched is not what `--checksum` says.
+    #[error("`{url}` does not have the checksum {wanted}")]
+    WrongChecksum {
+        /// Where it came from.
+        url: String,
+        /// The digest that it should have.
+        wanted: String,
+        /// The digest that it has.
+        found: String,
     },
     /// The store failed.
     #[error(transparent)]

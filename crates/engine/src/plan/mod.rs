@@ -126,6 +126,14 @@ impl Plan {
         }
     }
 
+    /// What the needed stages start from, copy from and mount from.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = (&Origin, &Place)> {
+        self.stages.values().flat_map(|stage| {
+            let sources = stage.sources.iter().map(|(origin, place)| (origin, place));
+            std::iter::once((&stage.base, &stage.base_place)).chain(sources)
+        })
+    }
+
     /// The numbers of the needed stages, each after those it needs.
     pub(crate) fn order(&self) -> Result<Vec<usize>, Error> {
         let needs = self.stages.iter().map(|(index, stage)| (*index, stage.needs())).collect();

@@ -91,7 +91,7 @@ impl Names {
         let key = self.contexts.keys().find(is_named).or_else(|| self.contexts.keys().find(is_image));
         let Some(key) = key else { return Ok(None) };
         Ok(Some(match &self.contexts[key] {
-            NamedContext::Directory(_) => Origin::Named(key.clone()),
+            NamedContext::Directory(_) | NamedContext::Url(_) => Origin::Named(key.clone()),
             NamedContext::Image(name) => Origin::Image(name.clone()),
             NamedContext::Stage(stage) => match self.stage(stage, usize::MAX).filter(|found| *found != index)
             {

@@ -304,7 +304,6 @@ fn definition<'a>(op: &'a Op, state: &'a State, inputs: &Inputs) -> Result<Defin
             destination: &op.destination,
             owner: op.owner.as_deref(),
             chmod: op.chmod.as_ref().map(ToString::to_string),
-            unpack: op.unpack,
             link: op.link,
             content: content(&inputs.groups, op)?,
         },

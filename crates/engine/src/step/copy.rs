@@ -3,10 +3,11 @@
 use containerfile::{Add, Chmod, Copy, Heredoc, Word};
 
 use super::{Op, Texts};
-use crate::copy::{CopyOp, Filter};
+use crate::copy::{CopyOp, Filter, Source};
 use crate::error::{Cause, Error};
 use crate::plan::Origin;
-use crate::stage::State;
+use crate::remote::{Checksum, Remote};
+use crate::stage::{Expander, State};
 
 pub(super) fn copy(copy: &Copy, state: &State, texts: &Texts<'_>) -> Result<(Option<Op>, String), Error> {
     let expander = texts.expander(&state.scope);
@@ -19,12 +20,6 @@ pub(super) fn copy(copy: &Copy, state: &State, texts: &Texts<'_>) -> Result<(Opt
             origin.map_err(|error| error.at(texts.place(word.span())))?
         }
     };
-    if let Some(word) = copy.sources.iter().find(|word| is_remote(word.text())) {
-        let what = "source of COPY";
-        let why = "only ADD fetches from a network".to_owned();
-        let cause = Cause::InvalidArgument { what, text: word.text().to_owned(), why };
-        return Err(Error::from(cause).at(texts.place(word.span())));
-    }
     let operands = Operands {
         instruction: "COPY",
         from,
@@ -36,19 +31,13 @@ pub(super) fn copy(copy: &Copy, state: &State, texts: &Texts<'_>) -> Result<(Opt
         excludes: &copy.excludes,
         parents: copy.parents,
         link: copy.link,
-        unpack: false,
+        unpack: (false, false),
+        checksum: None,
     };
     operands.op(state, texts)
 }
 
 pub(super) fn add(add: &Add, state: &State, texts: &Texts<'_>) -> Result<(Option<Op>, String), Error> {
-    let expander = texts.expander(&state.scope);
-    for word in &add.sources {
-        if is_remote(&expander.word(word).map_err(|diagnostic| texts.error(diagnostic))?) {
-            let what = "ADD of a URL or git repository".to_owned();
-            return Err(Error::from(Cause::Unsupported { what }).at(texts.place(word.span())));
-        }
-    }
     let operands = Operands {
         instruction: "ADD",
         from: Origin::Context,
@@ -60,13 +49,10 @@ pub(super) fn add(add: &Add, state: &State, texts: &Texts<'_>) -> Result<(Option
         excludes: &add.excludes,
         parents: false,
         link: add.link,
-        unpack: add.unpack.unwrap_or(true),
+        unpack: (add.unpack.unwrap_or(true), add.unpack.unwrap_or(false)),
+        checksum: add.checksum.as_ref(),
     };
     operands.op(state, texts)
-}
-
-fn is_remote(source: &str) -> bool {
-    ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|scheme| source.starts_with(scheme))
 }
 
 /// What COPY and ADD have in common.
@@ -81,7 +67,8 @@ struct Operands<'a> {
     excludes: &'a [Word],
     parents: bool,
     link: bool,
-    unpack: bool,
+    unpack: (bool, bool),
+    checksum: Option<&'a Word>,
 }
 
 impl Operands<'_> {
@@ -102,17 +89,22 @@ impl Operands<'_> {
             [word, ..] => error.at(texts.place(word.span())),
             [] => error,
         })?;
-        let sources = expander.all(self.sources).map_err(fail)?;
+        let sources = self.sources(&expander, texts)?;
+        let checksum = self.checksum(&expander, &sources, texts)?;
         let written = expander.word(self.destination).map_err(fail)?;
         let mut created_by = self.instruction.to_owned();
         created_by.push_str(if self.parents { " --parents" } else { "" });
         created_by.extend(owner.iter().flat_map(|text| [" --chown=", text]));
         let mode = chmod.as_ref().map(ToString::to_string);
         created_by.extend(mode.iter().flat_map(|text| [" --chmod=", text]));
-        created_by.extend(sources.iter().flat_map(|text| [" ", text]));
+        created_by.extend(sources.iter().map(|source| {
+            source
+                .remote
+                .as_ref()
+                .map_or_else(|| format!(" {}", source.path), |remote| format!(" {}", remote.shown()))
+        }));
         created_by.extend(self.heredocs.iter().flat_map(|heredoc| [" <<", &heredoc.name]));
         created_by.extend([" ", &written, " # buildkit"]);
-        let spans = self.sources.iter().map(Word::span);
         let heredocs = self.heredocs.iter().map(|heredoc| {
             let content = heredoc.expand(&|name| state.scope.get(name)).map_err(fail)?.value;
             Ok((heredoc.name.clone(), content))
@@ -120,7 +112,7 @@ impl Operands<'_> {
         let op = CopyOp {
             instruction: self.instruction,
             from: self.from,
-            sources: sources.into_iter().zip(spans).collect(),
+            sources,
             heredocs: heredocs.collect::<Result<_, Error>>()?,
             destination: state.absolute(&written),
             owner,
@@ -129,7 +121,42 @@ impl Operands<'_> {
             parents: self.parents,
             link: self.link,
             unpack: self.unpack,
+            checksum,
         };
         Ok((Some(Op::Copy(op)), created_by))
+    }
+
+    fn sources(&self, expander: &Expander<'_>, texts: &Texts<'_>) -> Result<Vec<Source>, Error> {
+        let source = |word: &Word| {
+            let path = expander.word(word).map_err(|diagnostic| texts.error(diagnostic))?;
+            let at = |error: Error| error.at(texts.place(word.span()));
+            let remote = Remote::parse(&path).map_err(at)?;
+            if let Some(remote) = remote.as_ref().filter(|_| self.instruction == "COPY") {
+                let (what, why) = ("source of COPY", "only ADD fetches from a network".to_owned());
+                return Err(at(Cause::InvalidArgument { what, text: remote.shown(), why }.into()));
+            }
+            Ok(Source { path, remote, span: word.span() })
+        };
+        self.sources.iter().map(source).collect()
+    }
+
+    /// `--checksum`, which is for one source that is fetched.
+    fn checksum(
+        &self,
+        expander: &Expander<'_>,
+        sources: &[Source],
+        texts: &Texts<'_>,
+    ) -> Result<Option<Checksum>, Error> {
+        let Some(word) = self.checksum else { return Ok(None) };
+        let text = expander.word(word).map_err(|diagnostic| texts.error(diagnostic))?;
+        let bad = |why: String| {
+            let cause = Cause::InvalidArgument { what: "checksum", text: text.clone(), why };
+            Error::from(cause).at(texts.place(word.span()))
+        };
+        match sources {
+            [Source { remote: Some(_), .. }] => Checksum::parse(&text).map(Some).map_err(bad),
+            [_] => Err(bad("it is for a source that is fetched, and this one is a path".to_owned())),
+            _ => Err(bad("it is for one source alone".to_owned())),
+        }
     }
 }
