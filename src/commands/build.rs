@@ -45,7 +45,7 @@ pub(super) fn build(
     let engine = session.engine(settings.registry.clone())?;
     let files = match files {
         Some(files) => files,
-        None => settings.files.fetch(&engine, &settings.options.secrets, &mut io::stdin().lock())?,
+        None => settings.files.fetch(&engine, &settings.options, &mut io::stdin().lock())?,
     };
     let image = engine.build(&files, &settings.options)?;
     for output in &settings.outputs {

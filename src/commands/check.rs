@@ -27,7 +27,7 @@ pub(super) fn check(
         None => {
             let session = Session::without_sandbox(global, environment, progress.clone())?;
             let engine = session.engine(settings.registry.clone())?;
-            settings.files.fetch(&engine, &mut io::stdin().lock())?
+            settings.files.fetch(&engine, &settings.options, &mut io::stdin().lock())?
         }
     };
     engine::check(&files.containerfile, &settings.options, &events)?;

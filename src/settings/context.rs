@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::{Engine, Fetched, Files, Location, Secrets};
+use engine::{BuildOptions, Engine, Fetched, Files, Location};
 
 use super::containerfile::{self, Context, Named};
 use super::{Environment, Error, preprocess};
@@ -61,7 +61,7 @@ impl FileSettings {
     pub(crate) fn fetch(
         &self,
         engine: &Engine,
-        secrets: &Secrets,
+        options: &BuildOptions,
         stdin: &mut dyn Read,
     ) -> Result<Files, CommandError> {
         let location = match &self.context {
@@ -70,7 +70,7 @@ impl FileSettings {
             Place::Url(url) => Location::Url(url.clone()),
             Place::Stdin => Location::Stream(stdin, "standard input"),
         };
-        Ok(match engine.fetch(location, secrets)? {
+        Ok(match engine.fetch(location, options)? {
             Fetched::Own(dir) => self.files(&Context::open(&dir)?, stdin)?,
             Fetched::Unpacked(dir) => self.files(&Context::fetched(&dir)?, stdin)?,
             Fetched::Containerfile(_) if !self.named.containerfiles.is_empty() => {
@@ -100,7 +100,7 @@ fn place(argument: &Path) -> Result<Place, Error> {
     if matches!(&*text, "-" | "tar://stdin") {
         return Ok(Place::Stdin);
     }
-    if ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
+    if Location::is_elsewhere(&text, argument.exists()) {
         return Ok(Place::Url(text.into_owned()));
     }
     let path = ["dir://", "tar://"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
@@ -110,7 +110,7 @@ fn place(argument: &Path) -> Result<Place, Error> {
         Ok(metadata) if metadata.is_dir() => Ok(Place::Directory(path.to_owned())),
         Ok(metadata) if metadata.is_file() => Ok(Place::File(path.to_owned())),
         Ok(_) => Err(bad("neither a directory nor a file")),
-        Err(_) if containerfile::is_url(path) => Err(bad("a URL, which is not supported yet")),
+        Err(_) if containerfile::is_url(path) => Err(bad("a URL of a kind that is not known")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(bad("not there")),
         Err(source) => Err(Error::Io { operation: "read", path: path.to_owned(), source }),
     }

@@ -59,7 +59,7 @@ pub(crate) enum Error {
     BadContext {
         /// The context.
         path: PathBuf,
-        /// `not there`, `neither a directory nor a file`, `a URL, which is not supported yet`.
+        /// `not there`, `neither a directory nor a file`, `a URL of a kind that is not known`.
         what: &'static str,
     },
     /// Two of the context and the Containerfiles are to be read from standard input.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use engine::{ImageName, LocalImage, NamedContext};
+use engine::{ImageName, LocalImage, Location, NamedContext};
 use oci::Reference;
 
 use super::Error;
@@ -43,7 +43,7 @@ fn context(value: &str, bad: &dyn Fn(&str) -> Error) -> Result<NamedContext, Err
     if let Some(stage) = after(&STAGES) {
         return Ok(NamedContext::Stage(stage.to_owned()));
     }
-    if ["http://", "https://"].iter().any(|scheme| value.starts_with(scheme)) {
+    if Location::is_elsewhere(value, Path::new(value).exists()) {
         return Ok(NamedContext::Url(value.to_owned()));
     }
     let dir = Path::new(value.strip_prefix("dir://").unwrap_or(value));

@@ -123,14 +123,23 @@ impl Solver<'_> {
 
     /// What is elsewhere, in a directory of its own.
     fn fetched(&self, remote: &Remote, op: &CopyOp) -> Result<Group, Error> {
-        let Remote::File(url) = remote;
-        let Downloaded { dir, name } =
-            self.shared.download(url, op.checksum.as_ref(), &self.options.secrets)?;
+        let (dir, name) = match remote {
+            Remote::File(url) => {
+                let Downloaded { dir, name } =
+                    self.shared.download(url, op.checksum.as_ref(), &self.options.secrets)?;
+                (dir, Some(name))
+            }
+            Remote::Repository(url) => (self.shared.check_out(url, self.options)?, None),
+        };
         let root = Root::open(&dir)
             .map_err(|source| Cause::Layer { action: format!("open `{}`", dir.display()), source })?;
         let tree = Tree::Context(Arc::new(Context { root, filter: Filter::all() }));
         let reading = Reading { tree, name: remote.shown() };
-        Ok(Group { reading, matches: vec![Match::file(&name)], unpack: op.unpack.1 })
+        let (matches, unpack) = match name {
+            Some(name) => (vec![Match::file(&name)], op.unpack.1),
+            None => (select(&reading, "/", op)?, false),
+        };
+        Ok(Group { reading, matches, unpack })
     }
 }
 

@@ -113,7 +113,7 @@ pub type Secrets = BTreeMap<String, Secret>;
 pub enum NamedContext {
     /// A directory with an ignore file of its own.
     Directory(PathBuf),
-    /// The URL of an archive.
+    /// The URL of an archive or of a git repository.
     Url(String),
     /// An image (`docker-image://`, `oci-layout://`).
     Image(ImageName),

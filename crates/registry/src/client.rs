@@ -29,6 +29,11 @@ impl Client {
         Ok(Self { session: Arc::new(Session::new(settings)?) })
     }
 
+    /// What it was told.
+    pub fn settings(&self) -> &Settings {
+        self.session.transport().settings()
+    }
+
     /// The manifest or index that `reference` names, whose digest has been checked.
     pub fn manifest(&self, reference: &Reference) -> Result<Fetched, Error> {
         manifest::pull(&self.session, reference)

@@ -12,7 +12,7 @@ use layer::{Adjust, Root, UnpackOptions};
 
 use crate::error::{Cause, Error};
 use crate::remote::{Downloaded, Remote};
-use crate::{Engine, Secrets, Shared};
+use crate::{BuildOptions, Engine, Shared};
 
 /// No honest Containerfile is larger.
 const TEXT_LIMIT: u64 = 16 << 20;
@@ -23,7 +23,7 @@ pub enum Location<'a> {
     Directory(PathBuf),
     /// A file: an archive of any compression, or a Containerfile that needs no context.
     File(PathBuf),
-    /// The URL of such a file.
+    /// The URL of such a file or of a git repository.
     Url(String),
     /// What a file would hold, to be read once, with the name that messages call it by.
     Stream(&'a mut dyn Read, &'static str),
@@ -51,15 +51,31 @@ impl std::fmt::Debug for Location<'_> {
     }
 }
 
+impl Location<'_> {
+    /// Whether `text` names something that is not on this machine. What could be a path as well does so only if there
+    /// is no such path, `is_path`.
+    pub fn is_elsewhere(text: &str, is_path: bool) -> bool {
+        match Remote::parse_context(text) {
+            Ok(Some(Remote::Repository(url))) => !(url.could_be_path && is_path),
+            Ok(remote) => remote.is_some(),
+            Err(_) => true,
+        }
+    }
+}
+
 impl Engine {
-    /// Gets a build context. `secrets` may hold what its server wants to see.
-    pub fn fetch(&self, location: Location<'_>, secrets: &Secrets) -> Result<Fetched, Error> {
-        self.shared.fetch_context(location, secrets)
+    /// Gets a build context. `options` may hold the secrets that its server wants to see.
+    pub fn fetch(&self, location: Location<'_>, options: &BuildOptions) -> Result<Fetched, Error> {
+        self.shared.fetch_context(location, options)
     }
 }
 
 impl Shared {
-    pub(super) fn fetch_context(&self, location: Location<'_>, secrets: &Secrets) -> Result<Fetched, Error> {
+    pub(super) fn fetch_context(
+        &self,
+        location: Location<'_>,
+        options: &BuildOptions,
+    ) -> Result<Fetched, Error> {
         match location {
             Location::Directory(path) => Ok(Fetched::Own(path)),
             Location::File(path) => {
@@ -71,15 +87,16 @@ impl Shared {
                 self.archive_or_text(file, &path.to_string_lossy())
             }
             Location::Url(text) => {
-                let Some(remote) = Remote::parse(&text)? else {
+                let Some(remote) = Remote::parse_context(&text)? else {
                     let (what, why) = ("build context", "it is no URL".to_owned());
                     return Err(Cause::InvalidArgument { what, text, why }.into());
                 };
                 match &remote {
                     Remote::File(url) => {
-                        let Downloaded { dir, name } = self.download(url, None, secrets)?;
+                        let Downloaded { dir, name } = self.download(url, None, &options.secrets)?;
                         self.archive_or_text(open(&dir.join(name))?, &remote.shown())
                     }
+                    Remote::Repository(url) => Ok(Fetched::Unpacked(self.check_out_context(url, options)?)),
                 }
             }
             Location::Stream(reader, name) => self.archive_or_text(self.spool_context(reader, name)?, name),

@@ -16,7 +16,7 @@ use layer::Root;
 use crate::Shared;
 use crate::copy::Filter;
 use crate::error::{Cause, Error};
-use crate::options::{BuildOptions, Files, NamedContext, Secrets};
+use crate::options::{BuildOptions, Files, NamedContext};
 use crate::plan::{Origin, Plan};
 
 /// In the order of precedence.
@@ -68,7 +68,7 @@ impl Shared {
         for (origin, place) in plan.origins() {
             let Origin::Named(name) = origin else { continue };
             if let Some(known) = options.contexts.get(name).filter(|_| !contexts.named.contains_key(name)) {
-                let context = self.named(name, known, &options.secrets);
+                let context = self.named(name, known, options);
                 let context = context.map_err(|error| error.at(place.clone()))?;
                 contexts.named.insert(name.clone(), Arc::new(context));
             }
@@ -76,9 +76,9 @@ impl Shared {
         Ok(())
     }
 
-    fn named(&self, name: &str, context: &NamedContext, secrets: &Secrets) -> Result<Context, Error> {
+    fn named(&self, name: &str, context: &NamedContext, options: &BuildOptions) -> Result<Context, Error> {
         let fetched = match context {
-            NamedContext::Url(url) => self.fetch_context(Location::Url(url.clone()), secrets)?,
+            NamedContext::Url(url) => self.fetch_context(Location::Url(url.clone()), options)?,
             NamedContext::Directory(dir) => Fetched::Own(dir.clone()),
             NamedContext::Image(_) | NamedContext::Stage(_) => {
                 unreachable!("invariant: images and stages have origins of their own")

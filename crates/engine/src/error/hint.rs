@@ -36,6 +36,7 @@ impl Cause {
             )),
             Self::NotAllowed { entitlement, .. } => Some(format!("`--allow {entitlement}` permits it")),
             Self::NoContext { .. } => Some("give the context directory as the last argument".into()),
+            Self::Git { source, .. } => source.hint(),
             Self::WrongChecksum { .. } => {
                 Some("if the new content is what you want, write its checksum into the Containerfile".into())
             }

@@ -333,6 +333,14 @@ pub enum Cause {
         /// Why not.
         source: registry::Error,
     },
+    /// A git repository could not be checked out.
+    #[error("cannot check out `{url}`")]
+    Git {
+        /// Its URL, without user and password.
+        url: String,
+        /// Why not.
+        source: git::Error,
+    },
     /// What was fetched is not what `--checksum` says.
     #[error("`{url}` does not have the checksum {wanted}")]
     WrongChecksum {

@@ -12,7 +12,6 @@ pub(crate) fn check(instruction: &Instruction, allow: &BTreeSet<Entitlement>) ->
     let unsupported = |what: &str| Err(Cause::Unsupported { what: what.to_owned() }.into());
     match instruction {
         Instruction::Run(run) => check_run(run, allow),
-        Instruction::Add(add) if add.keep_git_dir.is_some() => unsupported("`ADD --keep-git-dir`"),
         Instruction::Onbuild(onbuild) => match onbuild.instruction.as_ref() {
             // What a trigger needs is decided by the build that it triggers in.
             Instruction::Onbuild(_) => unsupported("ONBUILD of ONBUILD"),

@@ -4,7 +4,9 @@
 
 mod checksum;
 mod file;
+mod repository;
 
+use git::GitUrl;
 use url::Url;
 
 pub(crate) use checksum::Checksum;
@@ -17,17 +19,24 @@ use crate::error::{Cause, Error};
 pub(crate) enum Remote {
     /// A file by its URL.
     File(Url),
+    /// The files of a git repository.
+    Repository(GitUrl),
 }
 
 impl Remote {
-    /// What `text` names, unless it is a path.
+    /// What `text` names, unless it is a path. What could be either is a path, as in BuildKit.
     pub(crate) fn parse(text: &str) -> Result<Option<Self>, Error> {
-        let is_git = ["git://", "ssh://", "git@"].iter().any(|scheme| text.starts_with(scheme));
-        let is_http = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
-        if is_git || (is_http && text.split(['#', '?']).next().is_some_and(|path| path.ends_with(".git"))) {
-            return Err(Cause::Unsupported { what: "a git repository".to_owned() }.into());
+        Ok(Self::parse_context(text)?
+            .filter(|remote| !matches!(remote, Self::Repository(url) if url.could_be_path)))
+    }
+
+    /// What `text` names, unless it can only be a path.
+    pub(crate) fn parse_context(text: &str) -> Result<Option<Self>, Error> {
+        if let Some(url) = GitUrl::parse(text) {
+            let url = url.map_err(|source| Cause::Git { url: without_user(text), source })?;
+            return Ok(Some(Self::Repository(url)));
         }
-        if !is_http {
+        if !["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
             return Ok(None);
         }
         match Url::parse(text) {
@@ -43,6 +52,7 @@ impl Remote {
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::File(url) => without_user(url.as_str()),
+            Self::Repository(url) => url.to_string(),
         }
     }
 }
@@ -74,7 +84,11 @@ mod tests {
     #[test]
     fn only_urls_are_elsewhere() {
         assert_eq!(Remote::parse("http/x").unwrap(), None);
-        assert!(Remote::parse("https://h/x").unwrap().is_some());
+        assert!(matches!(Remote::parse("https://h/x").unwrap(), Some(Remote::File(_))));
+        assert!(matches!(Remote::parse("https://h/x.git#v1:sub").unwrap(), Some(Remote::Repository(_))));
+        assert!(matches!(Remote::parse("git@h:x").unwrap(), Some(Remote::Repository(_))));
+        assert_eq!(Remote::parse("github.com/a/b").unwrap(), None);
+        assert!(Remote::parse_context("github.com/a/b").unwrap().is_some());
         let error = Remote::parse("https://u:p@h:x/y").unwrap_err().to_string();
         assert_eq!(error, "invalid URL `https://h:x/y`: invalid port number");
     }

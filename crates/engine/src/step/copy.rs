@@ -33,6 +33,7 @@ pub(super) fn copy(copy: &Copy, state: &State, texts: &Texts<'_>) -> Result<(Opt
         link: copy.link,
         unpack: (false, false),
         checksum: None,
+        keep_git_dir: None,
     };
     operands.op(state, texts)
 }
@@ -51,6 +52,7 @@ pub(super) fn add(add: &Add, state: &State, texts: &Texts<'_>) -> Result<(Option
         link: add.link,
         unpack: (add.unpack.unwrap_or(true), add.unpack.unwrap_or(false)),
         checksum: add.checksum.as_ref(),
+        keep_git_dir: add.keep_git_dir,
     };
     operands.op(state, texts)
 }
@@ -69,6 +71,7 @@ struct Operands<'a> {
     link: bool,
     unpack: (bool, bool),
     checksum: Option<&'a Word>,
+    keep_git_dir: Option<bool>,
 }
 
 impl Operands<'_> {
@@ -89,8 +92,8 @@ impl Operands<'_> {
             [word, ..] => error.at(texts.place(word.span())),
             [] => error,
         })?;
-        let sources = self.sources(&expander, texts)?;
-        let checksum = self.checksum(&expander, &sources, texts)?;
+        let mut sources = self.sources(&expander, texts)?;
+        let checksum = self.checksum(&expander, &mut sources, texts)?;
         let written = expander.word(self.destination).map_err(fail)?;
         let mut created_by = self.instruction.to_owned();
         created_by.push_str(if self.parents { " --parents" } else { "" });
@@ -130,10 +133,17 @@ impl Operands<'_> {
         let source = |word: &Word| {
             let path = expander.word(word).map_err(|diagnostic| texts.error(diagnostic))?;
             let at = |error: Error| error.at(texts.place(word.span()));
-            let remote = Remote::parse(&path).map_err(at)?;
+            let mut remote = Remote::parse(&path).map_err(at)?;
             if let Some(remote) = remote.as_ref().filter(|_| self.instruction == "COPY") {
                 let (what, why) = ("source of COPY", "only ADD fetches from a network".to_owned());
                 return Err(at(Cause::InvalidArgument { what, text: remote.shown(), why }.into()));
+            }
+            if let (Some(Remote::Repository(url)), Some(keep)) = (&mut remote, self.keep_git_dir) {
+                if url.keep_git_dir.is_some_and(|asked| asked != keep) {
+                    let (what, why) = ("git URL", "it and --keep-git-dir contradict each other".to_owned());
+                    return Err(at(Cause::InvalidArgument { what, text: url.to_string(), why }.into()));
+                }
+                url.keep_git_dir = Some(keep);
             }
             Ok(Source { path, remote, span: word.span() })
         };
@@ -144,7 +154,7 @@ impl Operands<'_> {
     fn checksum(
         &self,
         expander: &Expander<'_>,
-        sources: &[Source],
+        sources: &mut [Source],
         texts: &Texts<'_>,
     ) -> Result<Option<Checksum>, Error> {
         let Some(word) = self.checksum else { return Ok(None) };
@@ -154,7 +164,12 @@ impl Operands<'_> {
             Error::from(cause).at(texts.place(word.span()))
         };
         match sources {
-            [Source { remote: Some(_), .. }] => Checksum::parse(&text).map(Some).map_err(bad),
+            [Source { remote: Some(Remote::File(_)), .. }] => Checksum::parse(&text).map(Some).map_err(bad),
+            // The beginning of a commit, which the checkout compares.
+            [Source { remote: Some(Remote::Repository(url)), .. }] => {
+                url.set_checksum(&text).map_err(|error| bad(error.to_string()))?;
+                Ok(None)
+            }
             [_] => Err(bad("it is for a source that is fetched, and this one is a path".to_owned())),
             _ => Err(bad("it is for one source alone".to_owned())),
         }
