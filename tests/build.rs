@@ -67,7 +67,7 @@ CMD ["an", "argument"]
     let ports: Vec<_> = exec.exposed_ports.iter().map(String::as_str).collect();
     assert_eq!(ports, ["80/tcp", "9000/udp", "9001/udp"]);
     assert_eq!(exec.volumes.len(), 2);
-    assert_eq!((exec.working_dir.as_str(), exec.user.as_str()), ("/srv/app/", "12:34"));
+    assert_eq!((exec.working_dir.as_str(), exec.user.as_str()), ("/srv/app", "12:34"));
     assert_eq!(exec.stop_signal.as_deref(), Some("SIGINT"));
     let check = exec.healthcheck.as_ref().unwrap();
     assert_eq!(

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use test_support::{Entry, ImageTree, SHELL, TestBuilder};
+use test_support::{Entry, GitServer, ImageTree, SHELL, TestBuilder};
 
 /// The parser of an instruction, the flag as it is written, and instructions with `{}` where it stands or not.
 ///
@@ -28,7 +28,7 @@ const ROWS: [(&str, &str, &str); 24] = [
     ("add", "--link", "FROM scratch\nCOPY d /d\nCOPY --from=links / /\nADD {} a /to/a"),
     ("add", "--exclude=in", "FROM scratch\nADD {} d /"),
     ("add", "--checksum=sha256:00", "FROM scratch\nADD {} a /"),
-    ("add", "--keep-git-dir", "FROM scratch\nADD {} a /"),
+    ("add", "--keep-git-dir", "FROM scratch\nADD {} GIT /"),
     ("add", "--unpack=false", "FROM scratch\nADD {} t.tar /"),
     ("run", "--mount=type=bind,target=/m", "FROM shell\nRUN {} [ ! -e /m/a ] || touch /seen"),
     ("run", "--network=none", "FROM shell\nRUN {} readlink /proc/self/ns/net > /net"),
@@ -107,8 +107,11 @@ fn no_flag_is_without_effect() {
     let stages = format!(
         "{SHELL}FROM shell AS made\nRUN mkdir /l && ln -s d /l/to\nFROM scratch AS links\nCOPY --from=made /l/ /\n"
     );
+    let git = GitServer::start();
+    git.repository("a.git", |dir| fs::write(dir.join("a"), "a").unwrap());
     let mut idle = Vec::new();
     for (_, flag, text) in ROWS {
+        let text = text.replace("GIT", &git.url("a.git"));
         let with = build(&builder, &format!("{stages}{}\n", text.replace("{}", flag)));
         let without = build(&builder, &format!("{stages}{}\n", text.replace("{} ", "")));
         // An error is of the flag if there is none without it, and its line in the excerpt is not all that names it.

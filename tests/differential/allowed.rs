@@ -32,10 +32,6 @@ pub(crate) const RULES: &[Rule] = &[
         },
     },
     Rule {
-        reason: "the working directory is written without `.` and `..`, which a runtime might take literally",
-        covers: |_, d| is_config(d, "WorkingDir") && d.ours == "/w/z" && d.theirs == "/w/./y/../z",
-    },
-    Rule {
         reason: "the later of ARG and ENV wins, as in BuildKit; in buildah it is always ENV",
         covers: |case, d| {
             let swapped =

@@ -88,6 +88,22 @@ impl State {
         if dir.is_empty() { "/" } else { dir }
     }
 
+    /// Takes `text` as the working directory: an absolute path as it is written, a relative one joined to the one before,
+    /// as BuildKit's `NormalizeWorkdir` does.
+    pub(crate) fn set_working_dir(&mut self, text: &str) {
+        let dir = if text.starts_with('/') {
+            text.to_owned()
+        } else {
+            clean(&format!("{}/{text}", self.working_dir()))
+        };
+        self.config.config.working_dir = dir;
+    }
+
+    /// The working directory of a process: absolute, without `.`, `..` and a slash at its end.
+    pub(crate) fn cwd(&self) -> String {
+        clean(&format!("/{}", self.working_dir()))
+    }
+
     /// `path` as seen from the working directory: absolute, without `.` and `..`; a slash at its end stays.
     pub(crate) fn absolute(&self, path: &str) -> String {
         let joined =
@@ -155,6 +171,23 @@ mod tests {
             ("/", "/"),
         ] {
             assert_eq!(state.absolute(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_working_directory_is_kept_as_written_if_it_is_absolute() {
+        for (before, text, expected, cwd) in [
+            ("/", "/a/", "/a/", "/a"),
+            ("/", "/w/./y/../z", "/w/./y/../z", "/w/z"),
+            ("/a/", "b/", "/a/b", "/a/b"),
+            ("/a/b", "..", "/a", "/a"),
+            ("/a/b/", "", "/a/b", "/a/b"),
+            ("", "x", "/x", "/x"),
+        ] {
+            let mut state = State::scratch(&Platform::host());
+            before.clone_into(&mut state.config.config.working_dir);
+            state.set_working_dir(text);
+            assert_eq!((state.working_dir(), state.cwd().as_str()), (expected, cwd), "{before} {text}");
         }
     }
 

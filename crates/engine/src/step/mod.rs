@@ -107,11 +107,8 @@ pub(crate) fn step(
 
 fn workdir(word: &Word, state: &mut State, texts: &Texts<'_>) -> Result<(Option<Op>, String), Error> {
     let text = texts.expander(&state.scope).word(word).map_err(|diagnostic| texts.error(diagnostic))?;
-    if text.is_empty() {
-        return Err(Cause::Empty { what: "the working directory" }.into());
-    }
-    let path = state.absolute(&text);
-    state.config.config.working_dir.clone_from(&path);
-    let created_by = format!("WORKDIR {path}");
+    state.set_working_dir(&text);
+    let path = state.cwd();
+    let created_by = format!("WORKDIR {}", state.working_dir());
     Ok(((path != "/").then_some(Op::Workdir { path }), created_by))
 }

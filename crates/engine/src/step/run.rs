@@ -52,7 +52,7 @@ pub(super) fn run(
         is_empty,
         env: state.scope.variables().to_vec(),
         proxies,
-        cwd: state.working_dir().to_owned(),
+        cwd: state.cwd(),
         user: state.config.config.user.clone(),
         network,
         hosts: options.hosts.clone(),
