@@ -65,3 +65,41 @@ fn a_build_argument_stands_in_for_the_directive() {
     let (code, text) = build(WARNED, "loud");
     assert!(code == 1 && text.contains("`loud`"), "{text}");
 }
+
+#[test]
+fn a_build_knows_what_its_base_sets() {
+    let builder = new_builder("");
+    builder.file("Base", "FROM scratch\nENV SET=1\n");
+    builder.run(&["build", "-f", "Base", "-t", "localhost/base:1", "."]).success();
+    builder.file("Containerfile", "FROM localhost/base:1\nLABEL a=$SET b=$SETT\n");
+    let output = builder.run(&["build", "."]).success();
+    assert_eq!(output.stderr.matches("warning[UndefinedVar]").count(), 1, "{output}");
+    assert!(output.stderr.contains("hint: did you mean `$SET`?"), "{output}");
+    // Without the image there is nothing to say.
+    builder.run(&["build", "--check", "."]).success();
+    let output = builder.run(&["build", "--platform=linux/s390x", "."]).success();
+    assert!(output.stderr.contains("warning[InvalidBaseImagePlatform]"), "{output}");
+}
+
+#[test]
+fn what_the_ignore_file_hides_is_told_by_a_check() {
+    let builder = new_builder("");
+    builder.file("secret", "").file(".dockerignore", "# none\nsec*\n");
+    builder.file("Containerfile", "FROM scratch\nCOPY secret /x\nCOPY a /y\n");
+    let output = builder.run(&["build", "--check", "."]).exits(1);
+    assert_eq!(output.stderr.matches("warning[").count(), 1, "{output}");
+    assert!(output.stderr.contains("it is excluded by .dockerignore:2 (`sec*`)"), "{output}");
+}
+
+#[test]
+fn rules_of_our_own_fail_no_build() {
+    let builder = new_builder("");
+    let text = "# check=error=true\nFROM scratch\nVOLUME /v\nCOPY <<EOF /v/a\nx\nEOF\n";
+    builder.file("Containerfile", text);
+    let output = builder.run(&["build", "--build-arg=SPARE=1", "."]).success();
+    assert!(output.stderr.contains("warning[WriteAfterVolume]"), "{output}");
+    assert!(output.stderr.contains("warning[UndeclaredBuildArg]"), "{output}");
+    builder.run(&["build", "--check", "."]).exits(1);
+    builder.file("Containerfile", text.replace("true", "true;skip=WriteAfterVolume"));
+    builder.run(&["build", "--check", "."]).success();
+}

@@ -30,7 +30,7 @@ pub(super) fn check(
             settings.files.fetch(&engine, &settings.options, &mut io::stdin().lock())?
         }
     };
-    engine::check(&files.containerfile, &settings.options, &events)?;
+    engine::check(&files, &settings.options, &events)?;
     progress.note("no warnings");
     Ok(())
 }

@@ -37,6 +37,19 @@ pub(crate) struct Base {
 #[derive(Debug, Default)]
 pub(crate) struct Bases(BTreeMap<(ImageName, String), Base>);
 
+impl Base {
+    /// What its config says it is for.
+    pub(crate) fn platform(&self) -> Platform {
+        let config = self.config.value();
+        Platform {
+            os: config.os.clone(),
+            architecture: config.architecture.clone(),
+            variant: config.variant.clone(),
+            ..Platform::default()
+        }
+    }
+}
+
 impl Bases {
     /// The image that `name` means on `platform`, if it was resolved.
     pub(crate) fn of(&self, name: &ImageName, platform: &Platform) -> Option<&Base> {
@@ -72,17 +85,6 @@ impl Shared {
             ImageName::Reference(reference) => self.find(reference, platform, policy)?,
             ImageName::Local(local) => self.import(local, context, platform)?,
         };
-        let found = image.config.value();
-        let config_platform = Platform {
-            os: found.os.clone(),
-            architecture: found.architecture.clone(),
-            variant: found.variant.clone(),
-            ..Platform::default()
-        };
-        if !config_platform.satisfies(platform) {
-            let (found, wanted) = (config_platform.to_string(), platform.to_string());
-            return Err(Cause::WrongPlatform { reference: name.to_string(), found, wanted }.into());
-        }
         self.event(Event::Resolved { name: name.clone(), digest: image.descriptor.digest });
         let layers = layers(name, &image)?;
         let (manifest, config) = (image.descriptor, Arc::new(image.config));

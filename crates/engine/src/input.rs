@@ -14,7 +14,7 @@ use crate::solve::Solver;
 use crate::step::Texts;
 
 /// Hides nothing.
-static ALL: Filter = Filter::all();
+pub(crate) static ALL: Filter = Filter::all();
 
 /// A tree that is only read.
 pub(crate) struct Reading {

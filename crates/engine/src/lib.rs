@@ -45,7 +45,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use containerfile::Source;
 use oci::{Descriptor, Digest, Platform, Reference};
 use sandbox::{Cancellation, Choice, IdMap};
 use store::{Store, WorkDir};
@@ -62,7 +61,10 @@ pub use options::{
 };
 pub use secret::Secret;
 
+use base::Bases;
 use context::Contexts;
+use copy::Filter;
+use input::ALL;
 use plan::{Plan, PlannedStage};
 use resolve::first_base;
 use secret::Guard;
@@ -70,6 +72,7 @@ use snapshot::Driver;
 use snapshot::overlay::Overlay;
 use snapshot::vfs::Vfs;
 use solve::Solver;
+use warnings::stage_warnings;
 
 /// What a build needs of the machine.
 #[derive(Clone)]
@@ -90,12 +93,14 @@ pub struct Host {
 
 /// Plans a build and tells its warnings, without doing any of it.
 ///
-/// Fails as [`Engine::build`] would before it asks a registry, and if there are warnings.
-pub fn check(containerfile: &Arc<Source>, options: &BuildOptions, events: &Events) -> Result<(), Error> {
-    let plan = Plan::new(containerfile, options)?;
-    plan.tell_warnings(events);
+/// Fails as [`Engine::build`] would before it asks a registry, and if there are warnings. What the images of FROM set is
+/// not known, and nothing is said of it.
+pub fn check(files: &Files, options: &BuildOptions, events: &Events) -> Result<(), Error> {
+    let plan = Plan::new(&files.containerfile, options)?;
     plan.order()?;
-    match plan.warnings.len() {
+    let filter = files.ignore.as_ref().map(Filter::parse).transpose()?.unwrap_or_default();
+    let of_stages = stage_warnings(&plan, &Bases::default(), &filter);
+    match plan.tell(&[plan.warnings.as_slice(), &of_stages].concat(), events)? {
         0 => Ok(()),
         count => Err(Cause::Warned { count }.into()),
     }
@@ -184,14 +189,13 @@ impl Engine {
     /// After an error, steps that were done are remembered.
     pub fn build(&self, files: &Files, options: &BuildOptions) -> Result<Image, Error> {
         let mut plan = Plan::new(&files.containerfile, options)?;
-        plan.tell_warnings(&self.shared.events);
-        if plan.warnings_fail {
-            return Err(Cause::Warned { count: plan.warnings.len() }.into());
-        }
+        plan.tell(&plan.warnings, &self.shared.events)?;
         let guard = Guard::new(options)?;
         let mut contexts = Contexts::open(files)?;
         let bases = self.shared.resolve_all(&mut plan, options, &contexts)?;
         let order = plan.order()?;
+        let filter = contexts.main.as_ref().map_or(&ALL, |context| &context.filter);
+        plan.tell(&stage_warnings(&plan, &bases, filter), &self.shared.events)?;
         self.shared.open_named(&mut contexts, &plan, options)?;
         let total = plan.stages.values().map(PlannedStage::steps).sum();
         let base = first_base(&plan, &bases).cloned();

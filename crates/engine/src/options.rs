@@ -151,7 +151,7 @@ pub struct Files {
 }
 
 /// How it is built: with the files, everything that decides what image comes out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
     /// `--build-context`: more trees by name.
     pub contexts: BTreeMap<String, NamedContext>,

@@ -267,16 +267,6 @@ pub enum Cause {
         /// What `--allow` calls it.
         entitlement: &'static str,
     },
-    /// The image is for another platform.
-    #[error("`{reference}` is for {found}, not for {wanted}")]
-    WrongPlatform {
-        /// The image.
-        reference: String,
-        /// What the image is for.
-        found: String,
-        /// What was asked for.
-        wanted: String,
-    },
     /// `--pull=never` and the store does not have the image.
     #[error("`{reference}` is not in the store, and --pull=never forbids to fetch it")]
     NotInStore {

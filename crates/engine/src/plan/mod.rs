@@ -12,7 +12,7 @@ mod sources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use containerfile::{Containerfile, Diagnostic, Escape, Source, Span, Stage, Statement, Word};
+use containerfile::{CheckOptions, Containerfile, Diagnostic, Escape, Source, Span, Stage, Statement, Word};
 use oci::Platform;
 
 pub(crate) use check::check;
@@ -22,7 +22,7 @@ use crate::error::{Cause, Error, Place};
 use crate::event::{Event, Events};
 use crate::options::{BuildOptions, Entitlement};
 use crate::scope::{Globals, Scope};
-use crate::warnings::{check_options, warnings};
+use crate::warnings::{check_options, is_buildkits, warnings};
 use sources::Reader;
 
 /// An instruction and the text that it stands in: the Containerfile, or the config of a base image.
@@ -72,8 +72,8 @@ pub(crate) struct Plan {
     pub(crate) source: Arc<Source>,
     /// Warnings about the text and what it is built with.
     pub(crate) warnings: Vec<Diagnostic>,
-    /// Whether a warning is a reason not to build.
-    pub(crate) warnings_fail: bool,
+    /// Which rules speak, and how loudly.
+    check: CheckOptions,
     /// The escape character of the text.
     pub(crate) escape: Escape,
     /// Variables outside of stages.
@@ -109,20 +109,28 @@ impl Plan {
         let unset = BTreeMap::new();
         let defaults = Globals::new(&unset, &options.platform, stage_name, &file.global_args, escape).ok();
         let warnings = warnings(&file, &options.build_args, &globals, defaults.as_ref(), &check);
-        let warnings_fail = check.error && !warnings.is_empty();
         let stages = BTreeMap::new();
         let allow = options.allow.clone();
-        let mut plan =
-            Self { source, warnings, warnings_fail, escape, globals, names, target, stages, allow, spare };
+        let mut plan = Self { source, warnings, check, escape, globals, names, target, stages, allow, spare };
         plan.need(target)?;
         Ok(plan)
     }
 
-    /// Sends a warning event for each warning.
-    pub(crate) fn tell_warnings(&self, events: &Events) {
-        for diagnostic in &self.warnings {
+    /// Sends an event for each of `warnings` that is not switched off, and returns how many there were.
+    ///
+    /// Fails where the file wants warnings to be errors.
+    pub(crate) fn tell(&self, warnings: &[Diagnostic], events: &Events) -> Result<usize, Error> {
+        let is_on = |warning: &&Diagnostic| !warning.code.is_some_and(|code| self.check.skip.contains(code));
+        let told: Vec<_> = warnings.iter().filter(is_on).collect();
+        for diagnostic in &told {
             let source = Arc::clone(&self.source);
-            events(Event::Warning { source, diagnostic: diagnostic.clone() });
+            events(Event::Warning { source, diagnostic: (*diagnostic).clone() });
+        }
+        let fatal = told.iter().filter(|warning| warning.code.is_some_and(is_buildkits)).count();
+        if self.check.error && fatal > 0 {
+            Err(Cause::Warned { count: fatal }.into())
+        } else {
+            Ok(told.len())
         }
     }
 

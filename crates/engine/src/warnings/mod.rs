@@ -3,6 +3,7 @@
 
 mod from;
 mod rules;
+mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,9 @@ use containerfile::{
 };
 
 use crate::scope::Globals;
+
+pub(crate) use rules::is_buildkits;
+pub(crate) use stages::warnings as stage_warnings;
 
 /// The lint rule of build arguments that no ARG declares.
 const UNDECLARED: &str = "UndeclaredBuildArg";

@@ -4,8 +4,11 @@ use containerfile::{Containerfile, Diagnostic, RuleSet, closest};
 
 const MISSPELT: &str = "MisspeltRule";
 
+/// The number of rules that BuildKit has.
+const BUILDKITS: usize = 22;
+
 /// The rules of BuildKit, then those that only builder has.
-const RULES: [&str; 27] = [
+const RULES: [&str; 31] = [
     "ConsistentInstructionCasing",
     "CopyIgnoredFile",
     "DuplicateStageName",
@@ -30,10 +33,20 @@ const RULES: [&str; 27] = [
     "WorkdirRelativePath",
     "ForeignSyntax",
     "HealthcheckFlagWithoutEffect",
+    "LinkThroughSymlink",
     MISSPELT,
     "MountOptionWithoutEffect",
+    "QuotedHeredoc",
+    "SeveralSourcesIntoFile",
     "UndeclaredBuildArg",
+    "WriteAfterVolume",
 ];
+
+/// Whether BuildKit has a rule of this name. Where a file wants warnings to fail the build, only these do: it builds
+/// here if it builds there.
+pub(crate) fn is_buildkits(code: &str) -> bool {
+    RULES[..BUILDKITS].contains(&code)
+}
 
 /// What is said of names that are nearly those of rules. Others may be rules of another version, and skip nothing here.
 pub(super) fn warnings(file: &Containerfile) -> Vec<Diagnostic> {
