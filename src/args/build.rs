@@ -7,14 +7,56 @@ use clap::{Args, ValueEnum};
 
 use super::{BuildFlags, Cli, Command, GlobalArgs, RegistryArgs, SecretArgs, switch};
 
-/// What a build is called for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Call {
+/// What a build is called for: `METHOD[,format=FORMAT]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// What is to be done.
+    pub method: Method,
+    /// How it is told.
+    pub format: Format,
+}
+
+/// What is to be done with a Containerfile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
     /// Build the image.
     Build,
-    /// Tell warnings and errors, and build nothing.
-    #[value(alias = "lint")]
+    /// Tell warnings and errors.
     Check,
+    /// Tell what the target asks for.
+    Outline,
+    /// Tell which stages there are.
+    Targets,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl std::str::FromStr for Call {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (method, format) = text.split_once(',').unwrap_or((text, "format=text"));
+        let method = match method {
+            "build" => Method::Build,
+            "check" | "lint" => Method::Check,
+            "outline" => Method::Outline,
+            "targets" => Method::Targets,
+            _ => return Err("known are build, check, outline and targets".to_owned()),
+        };
+        let format = match format {
+            "format=text" => Format::Text,
+            "format=json" => Format::Json,
+            _ => return Err("behind the method stands `,format=text` or `,format=json`".to_owned()),
+        };
+        Ok(Self { method, format })
+    }
 }
 
 /// `builder build`.
@@ -60,8 +102,8 @@ pub(crate) struct BuildArgs {
     /// Ignore file to use instead of .containerignore and .dockerignore
     #[arg(long, value_name = "FILE")]
     pub ignorefile: Option<PathBuf>,
-    /// What to do with the Containerfile
-    #[arg(long, value_name = "METHOD", value_enum, default_value_t = Call::Build)]
+    /// What to do with the Containerfile: build, check, outline or targets; `,format=json` for programs
+    #[arg(long, value_name = "METHOD", default_value = "build")]
     pub call: Call,
     /// Only tell what is wrong with the Containerfile: `--call=check`
     #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true",

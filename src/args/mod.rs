@@ -17,7 +17,9 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-pub(crate) use build::{BuildArgs, Call, ImageArgs, Progress, ProgressArgs, Pull, ResultArgs, StepArgs};
+pub(crate) use build::{
+    BuildArgs, Call, Format, ImageArgs, Method, Progress, ProgressArgs, Pull, ResultArgs, StepArgs,
+};
 pub(crate) use foreign::{BuildFlags, Given, GlobalFlags, PushFlags, Treatment};
 pub(crate) use images::{DoctorArgs, ImagesArgs, InspectArgs, PruneArgs, RmiArgs, TagArgs};
 pub(crate) use registry::{PullArgs, PushArgs, RegistryArgs};

@@ -4,7 +4,7 @@ use std::io;
 
 use engine::{Files, Image};
 
-use crate::args::{BuildArgs, Call, GlobalArgs};
+use crate::args::{BuildArgs, Call, GlobalArgs, Method};
 use crate::error::Error;
 use crate::results::{Outcome, Results};
 use crate::session::Session;
@@ -12,14 +12,21 @@ use crate::settings::{self, BuildSettings, Environment};
 use crate::stdout;
 
 use super::check::check;
-use super::with_progress;
+use super::{call, with_progress};
 
 pub(super) fn run(args: &BuildArgs, global: &GlobalArgs, environment: &Environment) -> Result<(), Error> {
     let settings = settings::build::settle(args, None, environment)?;
     let files = settings.files.local(&mut io::stdin().lock())?;
-    if args.check || args.call == Call::Check {
+    let Call { method, format } = args.call;
+    let method = if args.check { Method::Check } else { method };
+    if method != Method::Build {
         return with_progress(&args.progress, environment, |progress| {
-            check(&settings, files, global, environment, &progress)
+            let files = call::files(&settings, files, global, environment, &progress)?;
+            match method {
+                Method::Outline => call::outline(&files, &settings, format),
+                Method::Targets => call::targets(&files, format),
+                Method::Check | Method::Build => check(&files, &settings, format, &progress),
+            }
         });
     }
     let image = with_progress(&args.progress, environment, |progress| {

@@ -1,6 +1,7 @@
 //! What each subcommand does: a file for each. They settle, open a session, let the engine work, and print the result.
 
 mod build;
+mod call;
 mod check;
 mod doctor;
 mod images;

@@ -23,6 +23,7 @@ mod import;
 mod input;
 mod name;
 mod options;
+pub mod outline;
 mod pack;
 mod parallel;
 mod plan;
