@@ -218,3 +218,75 @@ fn what_does_nothing_builds_and_changes_nothing() {
     assert_eq!(manifest.layers.len(), 2, "{:?}", history(&config));
     assert!(!builder.exported("no-directory").exists());
 }
+
+#[test]
+fn a_step_knows_its_stage_its_host_and_where_programs_are() {
+    let text = format!(
+        "{SHELL}FROM shell AS Last\nARG TARGETSTAGE\nARG TARGETOSVERSION\n\
+         RUN echo $TARGETSTAGE-$TARGETOSVERSION $(hostname) $(pwd) > /seen; grep -c localhost /etc/hosts >> /seen\n"
+    );
+    let builder = new_builder();
+    let (_, config) = builder.build(&text, &[]);
+    assert_eq!(builder.read_exported("seen"), "last- builder /\n2\n");
+    assert_eq!(config.config.env[0], "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    builder.build(&text, &["--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=box"]);
+    assert_eq!(builder.read_exported("seen"), "last- box /\n2\n");
+}
+
+#[test]
+fn the_later_of_two_stages_with_one_name_is_meant_and_a_variable_may_name_it() {
+    let text = "FROM scratch AS one\nCOPY <<EOF /a\nfirst\nEOF\nFROM scratch AS One\nCOPY <<EOF /a\nsecond\nEOF\n\
+                FROM scratch\nARG WHERE=one\nCOPY --from=$WHERE /a /\n";
+    let builder = new_builder();
+    builder.build(text, &[]);
+    assert_eq!(builder.read_exported("a"), "second\n");
+}
+
+#[test]
+fn steps_keep_what_they_write_to_a_volume() {
+    let builder = new_builder();
+    builder.build(&format!("{SHELL}RUN mkdir /v\nVOLUME /v\nRUN echo kept > /v/f\n"), &[]);
+    assert_eq!(builder.read_exported("v/f"), "kept\n");
+}
+
+#[test]
+fn ports_may_come_from_one_variable() {
+    let text = "FROM scratch\nARG PORTS=\"80 90/udp\"\nEXPOSE $PORTS\n";
+    let (_, config) = new_builder().build(text, &[]);
+    assert_eq!(config.config.exposed_ports.iter().collect::<Vec<_>>(), ["80/tcp", "90/udp"]);
+}
+
+#[test]
+fn what_a_build_reads_for_itself_may_be_ignored() {
+    let builder = new_builder();
+    builder.file(".dockerignore", "*\n");
+    builder.build("FROM scratch\nCOPY <<EOF /a\nEOF\n", &[]);
+    assert_eq!(builder.read_exported("a"), "");
+}
+
+#[test]
+fn an_ignore_file_can_be_named() {
+    let builder = new_builder();
+    builder.file("a", "a").file("b", "b").file(".dockerignore", "a\n").file("other", "b\n");
+    builder.build("FROM scratch\nCOPY . /\n", &["--ignorefile=other"]);
+    assert!(builder.exported("a").exists() && !builder.exported("b").exists());
+}
+
+#[test]
+fn a_directory_of_work_belongs_to_the_user_with_its_parents() {
+    let text = format!(
+        "{SHELL}USER 7:8\nWORKDIR /a/b\nWORKDIR c\nUSER 0\nRUN stat -c '%u %g %a' /a /a/b . > /seen\n"
+    );
+    let builder = new_builder();
+    builder.build(&text, &[]);
+    assert_eq!(builder.read_exported("seen"), "7 8 755\n".repeat(3));
+}
+
+#[test]
+fn a_step_on_the_host_network_is_in_that_of_the_builder() {
+    let text = format!("{SHELL}RUN --network=host readlink /proc/self/ns/net > /seen\n");
+    let builder = new_builder();
+    builder.build(&text, &[]);
+    let own = std::fs::read_link("/proc/self/ns/net").expect("a link");
+    assert_eq!(builder.read_exported("seen").trim(), own.display().to_string());
+}
