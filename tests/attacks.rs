@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use tar::{Builder, EntryType, Header};
-use test_support::TestBuilder;
+use test_support::{TestBuilder, write_image};
 
 const SHELL: &str =
     "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
@@ -120,4 +120,35 @@ fn a_step_sees_nothing_of_the_builder() {
     assert!(!String::from_utf8_lossy(&seen).contains("a-secret-of-the-builder"));
     let count: usize = builder.read("out/count").trim().parse().unwrap();
     assert!(count < 8, "a step sees its own {count} processes");
+}
+
+#[test]
+fn a_layer_that_claims_to_be_another_is_refused() {
+    let honest = layer_with("good");
+    let evil = layer_with("evil");
+    let claimed = oci::Digest::of(&honest).to_string();
+    for driver in ["overlay", "vfs"] {
+        let builder = new_builder();
+        let config = |diff_ids: &str| {
+            serde_json::json!({
+                "architecture": oci::Platform::host().architecture, "os": "linux",
+                "rootfs": {"type": "layers", "diff_ids": [diff_ids]},
+            })
+        };
+        write_image(&builder.dir().join("evil"), config(&claimed), std::slice::from_ref(&evil));
+        write_image(&builder.dir().join("honest"), config(&claimed), std::slice::from_ref(&honest));
+        builder.file("x", "x").file("Containerfile", "FROM oci:evil\nCOPY x /\n");
+        let output = builder.run(&["build", "--storage-driver", driver, "."]).exits(1);
+        assert!(output.stderr.contains("and its config says"), "{output}");
+        // What was refused is not found under the name that it claimed.
+        builder.build("FROM oci:honest\nCOPY x /\n", &["--storage-driver", driver]);
+        assert_eq!(builder.read_exported("file"), "good");
+    }
+}
+
+fn layer_with(content: &str) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("layer.tar");
+    archive(&path, &[("file", EntryType::Regular, content)]);
+    fs::read(path).unwrap()
 }

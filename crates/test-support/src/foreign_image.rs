@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 /// Writes an OCI image layout with one image, named `latest`, to the new directory `dir`.
 ///
 /// `layers` are uncompressed archives from the bottom up, stored as they are. `config` is an image config as JSON, to
-/// which `rootfs` and `history` are added.
+/// which `history` is added, and `rootfs` if it has none.
 pub fn write_image(dir: &Path, mut config: Value, layers: &[Vec<u8>]) {
     fs::create_dir_all(dir.join("blobs/sha256")).expect("making an image layout");
     fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("writing oci-layout");
     let diff_ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer).to_string()).collect();
-    config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
+    if config.get("rootfs").is_none() {
+        config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
+    }
     config["history"] =
         layers.iter().map(|_| json!({"created": "2020-01-02T03:04:05Z", "created_by": "a test"})).collect();
     let media_type = |kind: &str| format!("application/vnd.oci.image.{kind}");

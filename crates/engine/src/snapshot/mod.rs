@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::Path;
 
 use layer::{Changeset, Root, UnpackOptions};
-use oci::{ChainId, Descriptor, DiffId, Reference};
+use oci::{ChainId, Descriptor, DiffId, Digester, Reference};
 use store::Store;
 
 use crate::error::{Cause, Error};
@@ -80,17 +80,39 @@ pub(crate) struct Changes {
 }
 
 /// Puts the blob of `layer` into `root`, which holds the layers below it.
+///
+/// What is unpacked is found again by its diff id, so a layer that claims another's is refused.
 fn unpack(store: &Store, layer: &Layer, root: &Root) -> Result<(), Error> {
     let digest = layer.descriptor.digest;
     let failed = |source| Cause::Layer { action: format!("unpack the layer {digest}"), source };
     let blob = store.verified_reader(&layer.descriptor)?;
-    let (_, mut tar) = layer::decode(blob).map_err(failed)?;
+    let (_, tar) = layer::decode(blob).map_err(failed)?;
+    let mut tar = Hashed { tar, digester: Digester::new() };
     let options = UnpackOptions { whiteouts: true, ..UnpackOptions::default() };
     layer::unpack(&mut tar, root, Path::new(""), &options).map_err(failed)?;
     // Only at its end the blob is known to be what its digest says.
-    let rest = std::io::copy(&mut tar.by_ref(), &mut std::io::sink());
+    let rest = std::io::copy(&mut tar, &mut std::io::sink());
     rest.map_err(|source| failed(layer::Error::ReadArchive { source }))?;
+    let found = DiffId(tar.digester.finish());
+    if found != layer.diff_id {
+        let why = format!("it unpacks to {}, and its config says {}", found.0, layer.diff_id.0);
+        return Err(Cause::BadImage { reference: format!("layer {digest}"), why }.into());
+    }
     Ok(())
+}
+
+/// An archive that is hashed while it is read.
+struct Hashed<R> {
+    tar: R,
+    digester: Digester,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.tar.read(buffer)?;
+        self.digester.update(&buffer[..read]);
+        Ok(read)
+    }
 }
 
 fn open(path: &Path) -> Result<Root, Error> {
