@@ -103,6 +103,13 @@ fn ignored_source() {
 }
 
 #[test]
+fn name_of_a_whiteout() {
+    let builder = new_builder("FROM scratch\nCOPY a /x/\n");
+    builder.file("a/.wh.file", "x");
+    insta::assert_snapshot!("name_of_a_whiteout", text(&builder, &["build", "."]));
+}
+
+#[test]
 fn image_and_credentials_unknown_to_the_registry() {
     let registry =
         DockerRegistry::start(Options { auth: Auth::Htpasswd("me", "secret"), ..Options::default() });
