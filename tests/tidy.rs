@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{Dependency, DependencyKind, MetadataCommand, Package};
 
 /// Which of our crates may use which; tests may use `test-support` besides. ARCHITECTURE.md draws the same map.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("builder", &["containerfile", "engine", "layer", "oci", "registry", "sandbox", "store"]),
     ("containerfile", &[]),
-    ("engine", &["containerfile", "git", "layer", "oci", "registry", "sandbox", "store"]),
+    ("engine", &["containerfile", "git", "layer", "oci", "ownership", "registry", "sandbox", "store"]),
     ("git", &[]),
-    ("layer", &["oci"]),
+    ("layer", &["oci", "ownership"]),
     ("oci", &[]),
+    ("ownership", &[]),
     ("registry", &["oci"]),
-    ("sandbox", &[]),
+    ("sandbox", &["ownership"]),
     ("store", &["oci"]),
     ("test-support", &["oci"]),
 ];
@@ -37,7 +38,7 @@ const RESERVED_CRATES: [(&str, &[&str]); 14] = [
     ("rustls", &["registry"]),
     ("signal-hook", &["builder"]),
     ("tar-core", &["layer"]),
-    ("tempfile", &["builder", "store"]),
+    ("tempfile", &["builder", "ownership", "store"]),
     ("tokio", &["registry"]),
 ];
 
@@ -68,7 +69,7 @@ const PURE: [&str; 2] = ["crates/containerfile", "crates/oci"];
 const IO: [&str; 5] = ["std::fs", "std::os", "std::process", "std::thread", "Instant::now"];
 
 /// Changing this number is a decision: say in the commit what a new package replaces.
-const PACKAGES_IN_LOCK: usize = 319;
+const PACKAGES_IN_LOCK: usize = 320;
 
 /// Lines a file may have without its tests.
 const LINES: usize = 400;
