@@ -44,7 +44,7 @@ impl Session {
         Self::open(global, state, Some(choice), progress)
     }
 
-    /// Opens the store for a command that runs nothing and unpacks nothing.
+    /// Opens the store for a command that runs nothing and unpacks no image.
     pub(crate) fn without_sandbox(
         global: &GlobalArgs,
         environment: &Environment,
@@ -97,7 +97,7 @@ impl Session {
         let registry = registry::Client::new(registry).map_err(|source| Error::Registry { source })?;
         let (store, events, cancel) = (Arc::clone(&self.store), self.progress.events(), self.cancel.clone());
         match &self.choice {
-            None => Ok(Engine::without_sandbox(store, registry, events, cancel)),
+            None => Ok(Engine::without_sandbox(store, registry, events, cancel)?),
             Some(choice) => {
                 let (choice, driver) = (choice.clone(), self.driver);
                 Ok(Engine::new(Host { store, registry, choice, driver, events, cancel })?)

@@ -84,3 +84,15 @@ fn a_check_can_be_read_by_programs() {
     let output = builder.run(&["build", "--call=nonsense", "."]).exits(2);
     assert!(output.stderr.contains("known are build, check, outline and targets"), "{output}");
 }
+
+#[test]
+fn what_must_be_fetched_first_is_told_of_as_well() {
+    let builder = builder();
+    let mut tar = tar::Builder::new(Vec::new());
+    tar.append_path_with_name(builder.dir().join("Containerfile"), "Containerfile").unwrap();
+    for stdin in [TEXT.as_bytes(), &tar.into_inner().unwrap()] {
+        let arguments = ["build", "--call=targets,format=json", "-"];
+        let json = builder.run_with_stdin(&arguments, stdin).success().json();
+        assert_eq!(json["targets"][0]["name"], "base");
+    }
+}

@@ -68,8 +68,8 @@ pub(crate) struct BuildArgs {
     /// Directory inside the context to use instead of all of it
     #[arg(long, value_name = "PATH")]
     pub context_sub_path: Option<PathBuf>,
-    /// The Containerfile, or a part of it if given several times; `-` for standard input [default: Containerfile,
-    /// Dockerfile or dockerfile in the context]
+    /// The Containerfile, or a part of it if given several times; a URL is fetched, `-` is standard input
+    /// [default: Containerfile, Dockerfile or dockerfile in the context]
     #[arg(short, long, value_name = "FILE")]
     pub file: Vec<PathBuf>,
     /// Flag for the preprocessor of files called `.in`: -DNAME[=VALUE], -UNAME or -IDIR

@@ -316,7 +316,10 @@ mod tests {
             (&["--squash", "--layers=false"], "--layers=false, --squash=true are not supported yet"),
             (&["--format=docker"], "--format=docker is not supported yet"),
             (&["--platform=linux/amd64,linux/arm64"], "more than one --platform is not supported yet"),
-            (&["-f", "https://q.io/File"], "a URL as the Containerfile is not supported yet"),
+            (
+                &["-f", "https://q.io/File", "-f", "ftp://me:pw@q.io/File"],
+                "a Containerfile by a URL of another kind than http and https is not supported yet",
+            ),
             (&["--annotation=index:a=b"], "an annotation of the index is not supported yet"),
             (&["--allow=device"], "invalid --allow `device`: known are network.host and security.insecure"),
             (&["--push"], "--push needs a name to push to"),

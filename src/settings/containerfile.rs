@@ -1,8 +1,10 @@
 //! Finds and reads the Containerfile and the ignore file that goes with it.
 //!
 //! What is found by its name inside the build context is read inside of it: a link in a hostile context leads to no
-//! file elsewhere, whose lines an error message would show. A file that the user names is read where it is.
+//! file elsewhere, whose lines an error message would show. A file that the user names is read where it is; what
+//! they name by its URL has been fetched before.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -13,19 +15,26 @@ use super::{Error, preprocess};
 /// In the order of precedence; the last one is BuildKit's.
 const NAMES: [&str; 3] = ["Containerfile", "Dockerfile", "dockerfile"];
 
-/// No honest Containerfile or ignore file is larger.
-const SIZE_LIMIT: u64 = 16 << 20;
-
 /// What the user names.
 #[derive(Debug, Default)]
 pub(crate) struct Named {
-    /// The parts of the Containerfile; `-` is standard input.
+    /// The parts of the Containerfile: paths, URLs, and `-` for standard input.
     pub containerfiles: Vec<PathBuf>,
     /// The ignore file to use instead of those that have their usual name.
     pub ignorefile: Option<PathBuf>,
     /// How a `.in` file is preprocessed.
     pub flags: CppFlags,
 }
+
+impl Named {
+    /// What must be fetched before [`find`].
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
+        self.containerfiles.iter().filter_map(|file| url(file))
+    }
+}
+
+/// Containerfiles that were fetched, by their URLs.
+pub(crate) type Remote = BTreeMap<String, Source>;
 
 /// A Containerfile with what belongs to it.
 #[derive(Debug)]
@@ -72,7 +81,7 @@ impl Context {
 
     /// The file's bytes, without leaving the context; `None` if it is not there.
     pub(super) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Error> {
-        self.root.read_bounded(path, SIZE_LIMIT).map_err(|source| Error::Context { source })
+        self.root.read_bounded(path, Source::MAX_SIZE).map_err(|source| Error::Context { source })
     }
 
     /// How messages call a file of the context: as the user would from where they stand.
@@ -88,9 +97,15 @@ impl Context {
 
 /// The Containerfile that the named files are one after the other, or the one of `context`, with its ignore file.
 ///
-/// `context` is `None` if there is none. `stdin` is read for a file `-`.
-pub(crate) fn find(context: Option<&Context>, named: &Named, stdin: &mut dyn Read) -> Result<Found, Error> {
-    let (sources, beside): (Vec<_>, Vec<_>) = containerfiles(context, named, stdin)?.into_iter().unzip();
+/// `context` is `None` if there is none. `remote` holds all URLs of `named`, `stdin` is read for a file `-`.
+pub(crate) fn find(
+    context: Option<&Context>,
+    named: &Named,
+    remote: &Remote,
+    stdin: &mut dyn Read,
+) -> Result<Found, Error> {
+    let found = containerfiles(context, named, remote, stdin)?;
+    let (sources, beside): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     let ignore = match (&named.ignorefile, context) {
         (Some(file), _) => Some(text(file, read(file)?)?),
         (None, Some(context)) => ignore_file(context, &beside)?,
@@ -103,6 +118,7 @@ pub(crate) fn find(context: Option<&Context>, named: &Named, stdin: &mut dyn Rea
 fn containerfiles(
     context: Option<&Context>,
     named: &Named,
+    remote: &Remote,
     stdin: &mut dyn Read,
 ) -> Result<Vec<(Source, Beside)>, Error> {
     match (named.containerfiles.as_slice(), context) {
@@ -112,7 +128,7 @@ fn containerfiles(
             .iter()
             .map(|file| match file {
                 file if is_stdin(file) => Ok((from_stdin(stdin)?, Beside::Nothing)),
-                file => named_file(file, context, &named.flags),
+                file => named_file(file, context, remote, &named.flags),
             })
             .collect(),
     }
@@ -136,8 +152,16 @@ fn usual(context: &Context) -> Result<(Source, Beside), Error> {
 }
 
 /// A file that the user names, preprocessed if it is called `.in`.
-fn named_file(file: &Path, context: Option<&Context>, flags: &CppFlags) -> Result<(Source, Beside), Error> {
-    let (source, beside) = as_written(file, context)?;
+fn named_file(
+    file: &Path,
+    context: Option<&Context>,
+    remote: &Remote,
+    flags: &CppFlags,
+) -> Result<(Source, Beside), Error> {
+    let (source, beside) = match url(file).and_then(|url| remote.get(url)) {
+        Some(source) => (source.clone(), Beside::Nothing),
+        None => as_written(file, context)?,
+    };
     if file.extension().is_none_or(|extension| extension != "in") {
         return Ok((source, beside));
     }
@@ -146,9 +170,6 @@ fn named_file(file: &Path, context: Option<&Context>, flags: &CppFlags) -> Resul
 
 /// A file that the user names: from where they stand, or, as with buildah, inside the context.
 fn as_written(file: &Path, context: Option<&Context>) -> Result<(Source, Beside), Error> {
-    if is_url(file) {
-        return Err(Error::Unsupported { what: "a URL as the Containerfile".to_owned() });
-    }
     match read(file) {
         Ok(bytes) => Ok((Source::from_bytes(file.to_string_lossy(), &bytes), Beside::File(file.to_owned()))),
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -216,9 +237,9 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 fn read_from(reader: &mut dyn Read, path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let failed = |source| Error::Io { operation: "read", path: path.to_owned(), source };
-    reader.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > SIZE_LIMIT {
-        return Err(Error::TooLarge { path: path.to_owned(), limit: SIZE_LIMIT });
+    reader.take(Source::MAX_SIZE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > Source::MAX_SIZE {
+        return Err(Error::TooLarge { path: path.to_owned(), limit: Source::MAX_SIZE });
     }
     Ok(bytes)
 }
@@ -232,6 +253,11 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<Source, Error> {
 /// Whether a name on the command line stands for standard input.
 pub(crate) fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
+}
+
+/// The URL that a name on the command line is, if it is one of those that can be fetched.
+fn url(name: &Path) -> Option<&str> {
+    name.to_str().filter(|name| ["http://", "https://"].iter().any(|scheme| name.starts_with(scheme)))
 }
 
 /// Whether `path` is somewhere else.
@@ -260,7 +286,7 @@ mod tests {
     fn found(context: &Path, file: Option<&Path>) -> Result<(String, Option<String>), Error> {
         let context = Context::open(context)?;
         let named = named(file.map(Path::to_owned).as_slice());
-        let found = find(Some(&context), &named, &mut std::io::empty())?;
+        let found = find(Some(&context), &named, &Remote::new(), &mut std::io::empty())?;
         let ignore = found.ignore.map(|ignore| ignore.text().to_owned());
         Ok((found.containerfile.text().to_owned(), ignore))
     }
@@ -331,14 +357,14 @@ mod tests {
         let dir = tree(&[(".dockerignore", "x"), ("-.dockerignore", "no")]);
         let mut stdin: &[u8] = b"FROM scratch";
         let context = Context::open(dir.path()).unwrap();
-        let found = find(Some(&context), &named(&["-".into()]), &mut stdin).unwrap();
+        let found = find(Some(&context), &named(&["-".into()]), &Remote::new(), &mut stdin).unwrap();
         assert_eq!(
             (found.containerfile.name(), found.containerfile.text()),
             ("standard input", "FROM scratch")
         );
         assert_eq!(found.ignore.unwrap().text(), "x");
         let mut stdin: &[u8] = b"FROM scratch";
-        assert!(find(None, &Named::default(), &mut stdin).unwrap().ignore.is_none());
+        assert!(find(None, &Named::default(), &Remote::new(), &mut stdin).unwrap().ignore.is_none());
     }
 
     #[test]
@@ -346,7 +372,9 @@ mod tests {
         let dir = tree(&[("a", "FROM a"), ("b", "RUN b"), ("b.dockerignore", "x"), (".dockerignore", "y")]);
         let files = ["-", "a", "b"].map(PathBuf::from);
         let mut stdin: &[u8] = b"ARG c\n";
-        let found = find(Some(&Context::open(dir.path()).unwrap()), &named(&files), &mut stdin).unwrap();
+        let found =
+            find(Some(&Context::open(dir.path()).unwrap()), &named(&files), &Remote::new(), &mut stdin)
+                .unwrap();
         let stages = ::containerfile::parse(&found.containerfile).unwrap().stages;
         assert_eq!((stages.len(), stages[0].instructions.len()), (1, 1));
         assert_eq!(found.ignore.unwrap().text(), "x");
@@ -360,7 +388,10 @@ mod tests {
         let below = context.below(Path::new("a/b")).unwrap();
         assert_eq!(below.dir(), dir.path().join("ctx/a/b"));
         assert_eq!(
-            find(Some(&below), &Named::default(), &mut std::io::empty()).unwrap().containerfile.text(),
+            find(Some(&below), &Named::default(), &Remote::new(), &mut std::io::empty())
+                .unwrap()
+                .containerfile
+                .text(),
             "FROM scratch"
         );
         for path in ["../out", "a/link", "none"] {

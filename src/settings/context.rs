@@ -1,7 +1,7 @@
 //! What is built: from the context argument and the names of files to the files themselves.
 //!
 //! A directory of the machine is read at once, so that a misspelt name fails before any work. What lies elsewhere is
-//! read when the engine has fetched it.
+//! read when the engine has fetched it; a Containerfile by its URL with it.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use engine::{BuildOptions, Engine, Fetched, Files, Location};
 
-use super::containerfile::{self, Context, Named};
+use super::containerfile::{self, Context, Named, Remote};
 use super::{Environment, Error, preprocess};
 use crate::args::BuildArgs;
 use crate::error::Error as CommandError;
@@ -38,22 +38,26 @@ impl FileSettings {
         if from_stdin + usize::from(matches!(context, Place::Stdin)) > 1 {
             return Err(Error::StdinTwice);
         }
-        Ok(Self {
-            context,
-            sub_path: args.context_sub_path.clone(),
-            named: Named {
-                containerfiles: args.file.clone(),
-                ignorefile: args.ignorefile.clone(),
-                flags: preprocess::flags(&args.cpp_flag, environment)?,
-            },
-        })
+        let named = Named {
+            containerfiles: args.file.clone(),
+            ignorefile: args.ignorefile.clone(),
+            flags: preprocess::flags(&args.cpp_flag, environment)?,
+        };
+        let elsewhere = args.file.iter().filter(|file| containerfile::is_url(file)).count();
+        if elsewhere > named.urls().count() {
+            let what = "a Containerfile by a URL of another kind than http and https".to_owned();
+            return Err(Error::Unsupported { what });
+        }
+        Ok(Self { context, sub_path: args.context_sub_path.clone(), named })
     }
 
-    /// The files, if they are in a directory of this machine. `stdin` is read if the Containerfile is there.
+    /// The files, if all of them are in directories of this machine. `stdin` is read if the Containerfile is there.
     pub(crate) fn local(&self, stdin: &mut dyn Read) -> Result<Option<Files>, Error> {
         match &self.context {
-            Place::Directory(dir) => self.files(&Context::open(dir)?, stdin).map(Some),
-            Place::Stdin | Place::File(_) | Place::Url(_) => Ok(None),
+            Place::Directory(dir) if self.named.urls().next().is_none() => {
+                self.files(&Context::open(dir)?, &Remote::new(), stdin).map(Some)
+            }
+            Place::Directory(_) | Place::Stdin | Place::File(_) | Place::Url(_) => Ok(None),
         }
     }
 
@@ -70,22 +74,27 @@ impl FileSettings {
             Place::Url(url) => Location::Url(url.clone()),
             Place::Stdin => Location::Stream(stdin, "standard input"),
         };
-        Ok(match engine.fetch(location, options)? {
-            Fetched::Own(dir) => self.files(&Context::open(&dir)?, stdin)?,
-            Fetched::Unpacked(dir) => self.files(&Context::fetched(&dir)?, stdin)?,
+        let context = match engine.fetch(location, options)? {
+            Fetched::Own(dir) => Context::open(&dir)?,
+            Fetched::Unpacked(dir) => Context::fetched(&dir)?,
             Fetched::Containerfile(_) if !self.named.containerfiles.is_empty() => {
                 return Err(Error::TwoContainerfiles.into());
             }
             Fetched::Containerfile(text) => {
-                Files { containerfile: Arc::new(text), context: None, ignore: None }
+                return Ok(Files { containerfile: Arc::new(text), context: None, ignore: None });
             }
-        })
+        };
+        let mut remote = Remote::new();
+        for url in self.named.urls() {
+            remote.insert(url.to_owned(), engine.fetch_containerfile(url, options)?);
+        }
+        Ok(self.files(&context, &remote, stdin)?)
     }
 
-    fn files(&self, context: &Context, stdin: &mut dyn Read) -> Result<Files, Error> {
+    fn files(&self, context: &Context, remote: &Remote, stdin: &mut dyn Read) -> Result<Files, Error> {
         let below = self.sub_path.as_ref().map(|path| context.below(path)).transpose()?;
         let context = below.as_ref().unwrap_or(context);
-        let found = containerfile::find(Some(context), &self.named, stdin)?;
+        let found = containerfile::find(Some(context), &self.named, remote, stdin)?;
         Ok(Files {
             containerfile: Arc::new(found.containerfile),
             context: Some(context.dir().to_owned()),

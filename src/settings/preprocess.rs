@@ -84,7 +84,7 @@ fn why(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::containerfile::{Named, find};
+    use crate::settings::containerfile::{Named, Remote, find};
 
     fn build(dir: &Path, file: &str, flags: &[&str]) -> Result<String, Error> {
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
@@ -94,7 +94,7 @@ mod tests {
             ..Named::default()
         };
         let context = Context::open(&dir.join("ctx")).unwrap();
-        let found = find(Some(&context), &named, &mut std::io::empty())?;
+        let found = find(Some(&context), &named, &Remote::new(), &mut std::io::empty())?;
         Ok(found.containerfile.text().to_owned())
     }
 

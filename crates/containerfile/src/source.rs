@@ -44,6 +44,10 @@ pub struct Excerpt<'a> {
 }
 
 impl Source {
+    /// No honest Containerfile or ignore file has more bytes. Parsing goes on for any length; who reads one may stop
+    /// there.
+    pub const MAX_SIZE: u64 = 16 << 20;
+
     /// Takes text that is known to be UTF-8. A byte order mark at its start is dropped.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let mut text = text.into();

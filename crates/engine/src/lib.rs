@@ -120,17 +120,17 @@ struct Shared {
     cancel: Cancellation,
     /// Threads that compress.
     threads: usize,
-    /// What only builds and root file systems need.
+    /// Where directories are made that live as long as the engine, and the number of the next one.
+    work: (WorkDir, AtomicUsize),
+    /// What only steps and root file systems need.
     sandboxed: Option<Sandboxed>,
 }
 
 struct Sandboxed {
     driver: Box<dyn Driver>,
-    /// Whether overlay can be mounted in `work`, whatever the driver does.
+    /// Whether overlay can be mounted in the work directory, whatever the driver does.
     overlay: Option<sandbox::OverlayXattrs>,
     ids: IdMap,
-    work: WorkDir,
-    next: AtomicUsize,
 }
 
 impl std::fmt::Debug for Engine {
@@ -150,14 +150,9 @@ impl Engine {
     ///
     /// Fails if `host.driver` is overlay and nothing of that kind can be mounted on the store's file system.
     pub fn new(host: Host) -> Result<Self, Error> {
-        let work = host.store.work_dir()?;
-        let dir = work.path().join("snapshots");
-        std::fs::create_dir(&dir).map_err(|source| Cause::Io {
-            action: "make the directory",
-            path: dir.clone(),
-            source,
-        })?;
-        let store = Arc::clone(&host.store);
+        let mut shared = Shared::new(host.store, host.registry, host.events, host.cancel)?;
+        let dir = shared.new_dir("snapshots")?;
+        let store = Arc::clone(&shared.store);
         let driver: Box<dyn Driver> = match (host.driver, host.choice.overlay) {
             (StorageDriver::Auto | StorageDriver::Overlay, Some(xattrs)) => {
                 Box::new(Overlay::new(store, xattrs, dir))
@@ -167,22 +162,19 @@ impl Engine {
         };
         let ids = host.choice.identity.map().clone();
         let overlay = host.choice.overlay;
-        let sandboxed = Sandboxed { driver, overlay, ids, work, next: AtomicUsize::new(0) };
-        let shared = Shared {
-            sandboxed: Some(sandboxed),
-            ..Shared::new(host.store, host.registry, host.events, host.cancel)
-        };
+        shared.sandboxed = Some(Sandboxed { driver, overlay, ids });
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// An engine for images as they are: it pushes, pulls and exports archives, and needs no namespaces for it.
+    /// An engine for images and contexts as they are: it pushes, pulls, fetches and exports archives, and needs no
+    /// namespaces for it.
     pub fn without_sandbox(
         store: Arc<Store>,
         registry: registry::Client,
         events: Events,
         cancel: Cancellation,
-    ) -> Self {
-        Self { shared: Arc::new(Shared::new(store, registry, events, cancel)) }
+    ) -> Result<Self, Error> {
+        Ok(Self { shared: Arc::new(Shared::new(store, registry, events, cancel)?) })
     }
 
     /// Builds the image that `files` and `options` describe. It is complete in the store afterwards, and has no name yet.
@@ -247,9 +239,15 @@ impl Engine {
 }
 
 impl Shared {
-    fn new(store: Arc<Store>, registry: registry::Client, events: Events, cancel: Cancellation) -> Self {
+    fn new(
+        store: Arc<Store>,
+        registry: registry::Client,
+        events: Events,
+        cancel: Cancellation,
+    ) -> Result<Self, Error> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { store, registry, events, cancel, threads, sandboxed: None }
+        let work = (store.work_dir()?, AtomicUsize::new(0));
+        Ok(Self { store, registry, events, cancel, threads, work, sandboxed: None })
     }
 
     fn event(&self, event: Event) {
@@ -263,13 +261,12 @@ impl Shared {
     fn host(&self) -> Result<&Sandboxed, Error> {
         self.sandboxed.as_ref().ok_or_else(|| Cause::NotEntered.into())
     }
-}
 
-impl Sandboxed {
     /// An empty directory that lives as long as the engine.
     fn new_dir(&self, name: &str) -> Result<PathBuf, Error> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let dir = self.work.path().join(format!("{name}-{number}"));
+        let (work, next) = &self.work;
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let dir = work.path().join(format!("{name}-{number}"));
         std::fs::create_dir(&dir).map_err(|source| Cause::Io {
             action: "make the directory",
             path: dir.clone(),

@@ -11,11 +11,8 @@ use containerfile::Source;
 use layer::{Adjust, Root, UnpackOptions};
 
 use crate::error::{Cause, Error};
-use crate::remote::{Downloaded, Remote};
+use crate::remote::{Downloaded, Remote, file_url};
 use crate::{BuildOptions, Engine, Shared};
-
-/// No honest Containerfile is larger.
-const TEXT_LIMIT: u64 = 16 << 20;
 
 /// Where a build context is.
 pub enum Location<'a> {
@@ -68,6 +65,13 @@ impl Engine {
     pub fn fetch(&self, location: Location<'_>, options: &BuildOptions) -> Result<Fetched, Error> {
         self.shared.fetch_context(location, options)
     }
+
+    /// Gets a Containerfile by its URL on http or https. `options` may hold the secrets that its server wants to see.
+    ///
+    /// Fails for what is no text, or larger than [`Source::MAX_SIZE`].
+    pub fn fetch_containerfile(&self, url: &str, options: &BuildOptions) -> Result<Source, Error> {
+        self.shared.download_containerfile(&file_url(url)?, &options.secrets)
+    }
 }
 
 impl Shared {
@@ -105,7 +109,7 @@ impl Shared {
 
     /// A file with the bytes of `reader`, which may have to be read more than once.
     fn spool_context(&self, reader: &mut dyn Read, name: &str) -> Result<File, Error> {
-        let path = self.host()?.new_dir("context")?.join("archive");
+        let path = self.new_dir("context")?.join("archive");
         let failed = |action, source| Error::from(Cause::Io { action, path: name.into(), source });
         let mut file = File::options()
             .read(true)
@@ -120,7 +124,7 @@ impl Shared {
     fn archive_or_text(&self, mut file: File, name: &str) -> Result<Fetched, Error> {
         let failed = |source| Cause::Layer { action: format!("unpack the build context `{name}`"), source };
         if layer::probe_archive(&mut file).map_err(failed)?.is_some() {
-            let dir = self.host()?.new_dir("context")?;
+            let dir = self.new_dir("context")?;
             let root = Root::open(&dir).map_err(failed)?;
             let (_, tar) = layer::decode(file).map_err(failed)?;
             layer::unpack(tar, &root, Path::new(""), &own(&dir)?).map_err(failed)?;
@@ -129,8 +133,8 @@ impl Shared {
         let io = |source| Cause::Io { action: "read", path: name.into(), source };
         file.rewind().map_err(io)?;
         let mut bytes = Vec::new();
-        file.take(TEXT_LIMIT).read_to_end(&mut bytes).map_err(io)?;
-        if bytes.contains(&0) || bytes.len() as u64 == TEXT_LIMIT {
+        file.take(Source::MAX_SIZE).read_to_end(&mut bytes).map_err(io)?;
+        if bytes.contains(&0) || bytes.len() as u64 == Source::MAX_SIZE {
             return Err(Cause::NoArchive { name: name.to_owned() }.into());
         }
         Ok(Fetched::Containerfile(Source::from_bytes(name, &bytes)))

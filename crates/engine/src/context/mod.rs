@@ -21,8 +21,6 @@ use crate::plan::{Origin, Plan};
 
 /// In the order of precedence.
 const IGNORE_FILES: [&str; 2] = [".containerignore", ".dockerignore"];
-/// No honest ignore file is larger.
-const IGNORE_FILE_LIMIT: u64 = 16 << 20;
 
 /// A directory whose files can be copied and mounted.
 #[derive(Debug)]
@@ -104,7 +102,7 @@ fn own_filter(root: &Root, name: &str) -> Result<Filter, Error> {
     for file in IGNORE_FILES {
         let path = format!("{name}:{file}");
         let content = root
-            .read_bounded(Path::new(file), IGNORE_FILE_LIMIT)
+            .read_bounded(Path::new(file), Source::MAX_SIZE)
             .map_err(|source| Cause::Layer { action: format!("read `{path}`"), source })?;
         if let Some(content) = content {
             let text = String::from_utf8(content).map_err(|_| Cause::InvalidArgument {

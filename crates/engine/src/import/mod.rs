@@ -66,7 +66,7 @@ impl Shared {
         let failed = |source| {
             Error::from(Cause::Io { action: "unpack the image", path: image.to_string().into(), source })
         };
-        let path = self.host()?.new_dir("import")?.join("archive");
+        let path = self.new_dir("import")?.join("archive");
         let mut file = File::options().read(true).write(true).create_new(true).open(&path).map_err(failed)?;
         std::fs::remove_file(&path).map_err(failed)?;
         self.copy(&mut decoded.take(Limits::default().bytes), &mut file, &failed)?;

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use containerfile::Source;
 use percent_encoding::percent_decode_str;
 use registry::{Download, DownloadRequest};
 use url::Url;
@@ -33,11 +34,8 @@ impl Shared {
         checksum: Option<&Checksum>,
         secrets: &Secrets,
     ) -> Result<Downloaded, Error> {
-        let shown = Remote::File(url.clone()).shown();
-        let request = DownloadRequest { authorization: authorization(url, secrets) };
-        let download = self.registry.download(url, &request);
-        let mut download = download.map_err(|source| Cause::Download { url: shown.clone(), source })?;
-        let dir = self.host()?.new_dir("download")?;
+        let (mut download, shown) = self.begin(url, secrets)?;
+        let dir = self.new_dir("download")?;
         let name = name(url, &download);
         let path = dir.join(&name);
         let failed = |action, source| Error::from(Cause::Io { action, path: path.clone(), source });
@@ -49,6 +47,31 @@ impl Shared {
         let times = FileTimes::new().set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         file.set_times(times).map_err(|source| failed("set the time of", source))?;
         Ok(Downloaded { dir, name })
+    }
+
+    /// The Containerfile at `url`; no more of it is read than one may have.
+    pub(crate) fn download_containerfile(&self, url: &Url, secrets: &Secrets) -> Result<Source, Error> {
+        let (download, shown) = self.begin(url, secrets)?;
+        let mut bytes = Vec::new();
+        let mut reader = download.reader.take(Source::MAX_SIZE + 1);
+        self.copy(&mut reader, &mut bytes, &|error| read_failed(&shown, error))?;
+        let refused = |why| Cause::InvalidArgument { what: "Containerfile", text: shown.clone(), why };
+        if bytes.len() as u64 > Source::MAX_SIZE {
+            return Err(refused(format!("it is larger than {} bytes", Source::MAX_SIZE)).into());
+        }
+        if bytes.contains(&0) {
+            return Err(refused("it is not a text".to_owned()).into());
+        }
+        Ok(Source::from_bytes(shown, &bytes))
+    }
+
+    /// Asks for `url`; with what messages call it.
+    fn begin(&self, url: &Url, secrets: &Secrets) -> Result<(Download, String), Error> {
+        let shown = Remote::File(url.clone()).shown();
+        let request = DownloadRequest { authorization: authorization(url, secrets) };
+        let download = self.registry.download(url, &request);
+        let download = download.map_err(|source| Cause::Download { url: shown.clone(), source })?;
+        Ok((download, shown))
     }
 
     fn keep(

@@ -39,13 +39,7 @@ impl Remote {
         if !["http://", "https://"].iter().any(|scheme| text.starts_with(scheme)) {
             return Ok(None);
         }
-        match Url::parse(text) {
-            Ok(url) => Ok(Some(Self::File(url))),
-            Err(error) => {
-                let (what, why) = ("URL", error.to_string());
-                Err(Cause::InvalidArgument { what, text: without_user(text), why }.into())
-            }
-        }
+        file_url(text).map(Self::File).map(Some)
     }
 
     /// How it is shown: without the user and password of its URL.
@@ -55,6 +49,14 @@ impl Remote {
             Self::Repository(url) => url.to_string(),
         }
     }
+}
+
+/// The URL of a file.
+pub(crate) fn file_url(text: &str) -> Result<Url, Error> {
+    Url::parse(text).map_err(|error| {
+        let (what, why) = ("URL", error.to_string());
+        Cause::InvalidArgument { what, text: without_user(text), why }.into()
+    })
 }
 
 /// A URL without user and password.

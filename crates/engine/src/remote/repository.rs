@@ -15,7 +15,7 @@ const KEEP_GIT_DIR: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
 impl Shared {
     /// Checks `url` out into a directory of its own.
     pub(crate) fn check_out(&self, url: &GitUrl, options: &BuildOptions) -> Result<PathBuf, Error> {
-        let dir = self.host()?.new_dir("git")?;
+        let dir = self.new_dir("git")?;
         let cancelled = || self.cancel.is_cancelled();
         match git::checkout(url, &self.git_options(url, options), &dir, &cancelled) {
             Ok(_) => Ok(dir),

@@ -115,7 +115,7 @@ impl Solver<'_> {
 
     /// A directory that lasts as long as `mounted`.
     fn own_dir(&self, mounted: &mut Mounted) -> Result<PathBuf, Error> {
-        let dir = self.shared.host()?.new_dir("bind")?;
+        let dir = self.shared.new_dir("bind")?;
         mounted.dirs.push(dir.clone());
         Ok(dir)
     }
@@ -127,7 +127,7 @@ impl Solver<'_> {
         if let Some(known) = copies.get(&key) {
             return Ok(known.clone());
         }
-        let dir = self.shared.host()?.new_dir("context")?;
+        let dir = self.shared.new_dir("context")?;
         copy(root, found, &dir, Some((0, 0)))?;
         let made = dir.join(COPY);
         copies.insert(key, made.clone());

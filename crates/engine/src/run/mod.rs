@@ -185,7 +185,7 @@ impl Shared {
 
     /// /etc/hosts and /etc/resolv.conf as files of ours, so that what a step writes to them reaches no layer.
     fn network_files(&self, op: &RunOp) -> Result<Vec<Mount>, Error> {
-        let dir = self.host()?.new_dir("network")?;
+        let dir = self.new_dir("network")?;
         let hostname = op.hostname.as_deref().unwrap_or(HOSTNAME);
         let mut hosts =
             format!("127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n");

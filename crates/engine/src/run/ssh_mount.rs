@@ -21,7 +21,7 @@ impl Solver<'_> {
         };
         let Some(target) = &mount.target else { return Ok(()) };
         self.shared.check_ids(mount.uid, mount.gid)?;
-        let dir = self.shared.host()?.new_dir("ssh")?;
+        let dir = self.shared.new_dir("ssh")?;
         mounted.dirs.push(dir.clone());
         let server = ssh::start(source, &dir, (mount.uid, mount.gid, mount.mode))?;
         // connect(2) asks for the socket's permissions, not for the mount's.
