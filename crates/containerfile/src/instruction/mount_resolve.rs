@@ -59,6 +59,16 @@ impl Kind {
             K::NonRecursive | K::NoDereference => self == Self::Bind,
         }
     }
+
+    /// Whether every mount of this kind is what `key` asks for.
+    fn always(self, key: Key) -> bool {
+        match key {
+            Key::ReadOnly => matches!(self, Self::Secret | Self::Ssh),
+            Key::NoSuid | Key::NoDev => self == Self::Tmpfs,
+            Key::PrivatePropagation => true,
+            _ => false,
+        }
+    }
 }
 
 type Expand<'a> = &'a mut dyn FnMut(&Word) -> Result<String, Diagnostic>;
@@ -77,6 +87,10 @@ pub(super) fn resolve(mount: &Mount, expand: Expand<'_>) -> Result<MountSpec, Di
         if !kind.takes(option.key) {
             let message = format!("`{}` is not an option of {} mounts", option.name, kind.as_str());
             return Err(Diagnostic::error(message, option.span));
+        }
+        if kind.always(option.key) && !switch(option, expand)? {
+            let message = format!("{} mounts are always `{}`", kind.as_str(), option.name);
+            return Err(Diagnostic::error(message, option.span).with_hint("leave it out"));
         }
         draft.set(option, expand)?;
     }

@@ -234,13 +234,13 @@ pub enum Cause {
         last_output: Vec<String>,
     },
     /// `required` of a secret mount, and no such secret.
-    #[error("there is no secret `{id}`")]
+    #[error("there is no secret `{id}`, and it is required")]
     MissingSecret {
         /// Its id.
         id: String,
     },
     /// `required` of an ssh mount, and no such agent or keys.
-    #[error("there is no ssh agent `{id}`")]
+    #[error("there is no ssh agent `{id}`, and it is required")]
     MissingSsh {
         /// Its id.
         id: String,
