@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, linkat, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, linkat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::Error;
@@ -18,7 +18,7 @@ use crate::content::Content;
 use crate::deferred::Deferred;
 use crate::error::Context;
 use crate::metadata::{FileKind, Inode, Metadata};
-use crate::node::{Attributes, Node, Opened};
+use crate::node::{Attributes, NEW_FILE, Node, Opened};
 use crate::root::Root;
 
 /// Copies entries between two trees.
@@ -63,7 +63,7 @@ impl<'a> Copier<'a> {
             Some(file) => {
                 let copy = self.create_file(destination)?;
                 Content { file: &file, metadata: &metadata, path: source }.clone_to(&copy, destination)?;
-                node.attributes.apply(&copy, destination)?;
+                node.attributes.apply(self.to.owners(), &copy, destination)?;
             }
             None => self.create(destination, &node)?,
         }
@@ -85,7 +85,7 @@ impl<'a> Copier<'a> {
     ) -> Result<(), Error> {
         let mut file = self.create_file(destination)?;
         std::io::copy(content, &mut file).context("write", destination)?;
-        attributes.apply(&file, destination)
+        attributes.apply(self.to.owners(), &file, destination)
     }
 
     /// Sets the attributes of all copied directories. Nothing may be copied into them afterwards.
@@ -108,9 +108,8 @@ impl<'a> Copier<'a> {
     }
 
     fn create_file(&mut self, destination: &Path) -> Result<File, Error> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.replace(destination, FileKind::File, |dir, name| {
-            openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
+            openat(dir, name, NEW_FILE, Mode::RUSR | Mode::WUSR)
         })
         .map(File::from)
     }
@@ -121,10 +120,11 @@ impl<'a> Copier<'a> {
             self.dirs.set(destination, node.attributes.clone());
             return Ok(());
         }
-        self.replace(destination, node.kind, |dir, name| node.create(dir, name))
+        let owners = self.to.owners();
+        self.replace(destination, node.kind, |dir, name| node.create(owners, dir, name))
             .map_err(|error| node.explain(error))?;
         let dir = self.to.open_parent(destination).context("open the parent directory of", destination)?;
-        node.attributes.apply_at(dir.as_fd(), name_of(destination), node.kind, destination)
+        node.apply_at(owners, dir.as_fd(), name_of(destination), destination)
     }
 
     fn create_dir(&self, destination: &Path, node: &Node) -> Result<(), Error> {
@@ -133,7 +133,8 @@ impl<'a> Copier<'a> {
             Some(existing) => Err(refused(destination, existing.kind, node.kind)),
             None => {
                 let dir = self.to.open_parent(destination).context("make the directory", destination)?;
-                node.create(dir.as_fd(), name_of(destination)).context("make the directory", destination)
+                node.create(self.to.owners(), dir.as_fd(), name_of(destination))
+                    .context("make the directory", destination)
             }
         }
     }

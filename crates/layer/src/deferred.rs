@@ -57,7 +57,7 @@ impl Deferred {
     pub(crate) fn apply(self, root: &Root) -> Result<(), Error> {
         for (path, work) in self.dirs.iter().rev() {
             match (root.open_exact(path, READ_DIR), work) {
-                (Ok(dir), Work::Set(attributes)) => attributes.apply(&dir, path)?,
+                (Ok(dir), Work::Set(attributes)) => attributes.apply(root.owners(), &dir, path)?,
                 (Ok(dir), Work::KeepTime(mtime)) => set_time(&dir, *mtime, path)?,
                 (Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP), _) => {}
                 (Err(errno), _) => return Err(Error::io("open the directory", path, errno)),

@@ -3,7 +3,7 @@
 //! From archive to tree: [`unpack`] puts a layer, or an archive that a user adds, into a live tree. From tree to
 //! archive: [`overlay_changes`] or an [`Index`] finds what changed, and [`pack`] writes it as a layer, hashed and
 //! compressed in one pass. Between trees: [`Copier`]. All of them touch the disk through a [`Root`], which no path
-//! leaves, and all of them speak of the same [`Attributes`].
+//! leaves, and all of them speak of the same [`Attributes`], whether the disk has them or not ([`Owners`]).
 //!
 //! The same tree gives the same bytes: entries are in the order of their paths, and nothing depends on a clock, on the
 //! order of a directory or on the number of threads.
@@ -22,6 +22,7 @@ mod error;
 mod fingerprint;
 mod metadata;
 mod node;
+mod owners;
 mod pack;
 mod root;
 mod tar;
@@ -36,6 +37,7 @@ pub use encoding::{Encoding, decode, probe_archive};
 pub use error::Error;
 pub use metadata::{Device, FileKind, Inode, Metadata, Timestamp};
 pub use node::Attributes;
+pub use owners::Owners;
 pub use pack::{Compression, Forbidden, PackOptions, Packed, Timestamps, pack};
 pub use root::{Ownership, Root};
 pub use tar::{Extent, Limits, Listing};

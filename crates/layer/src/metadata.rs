@@ -38,6 +38,16 @@ impl FileKind {
         }
     }
 
+    /// What the ownership table calls an entry that is of this kind on disk.
+    pub(crate) fn on_disk(self) -> ownership::Kind {
+        match self {
+            Self::File => ownership::Kind::File,
+            Self::Directory => ownership::Kind::Directory,
+            Self::Symlink => ownership::Kind::Symlink,
+            Self::Fifo | Self::CharDevice | Self::BlockDevice | Self::Socket => ownership::Kind::Other,
+        }
+    }
+
     fn of(mode: u16) -> Self {
         match FileType::from_raw_mode(mode.into()) {
             FileType::Directory => Self::Directory,
@@ -117,7 +127,9 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Reads the metadata of `path` below `dir` without following a link; an empty path means `dir` itself.
+    /// Reads what the disk says of `path` below `dir` without following a link; an empty path means `dir` itself.
+    ///
+    /// To whom it belongs, and whether it is a device, is told by [`Root::read_metadata`](crate::Root::read_metadata).
     pub(crate) fn read(dir: impl AsFd, path: impl Arg) -> rustix::io::Result<Self> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW;
         statx(dir, path, flags, StatxFlags::BASIC_STATS).map(|statx| Self::from(&statx))

@@ -10,16 +10,21 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, chmodat, chownat, fchmod, fchown, futimens,
-    makedev, mkdirat, mknodat, symlinkat, utimensat,
+    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, futimens, makedev, mkdirat, mknodat, openat,
+    symlinkat, utimensat,
 };
 use rustix::io::Errno;
 
 use crate::Error;
 use crate::error::Context;
 use crate::metadata::{Device, FileKind, Metadata, Timestamp};
+use crate::owners::Owners;
 use crate::root::{HANDLE, READ_DIR, Root, link_target};
 use crate::xattr::{self, Xattrs};
+
+/// A regular file that must not be there yet.
+pub(crate) const NEW_FILE: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Owner, permissions, time and extended attributes of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -69,11 +74,13 @@ impl Opened {
                 opened.node = Node::of(&metadata);
                 opened.metadata = metadata;
                 opened.node.attributes.xattrs = xattr::read_carried(&file, path)?;
+                root.owners().complete(&mut opened.node.attributes.xattrs, metadata.inode);
                 opened.file = Some(file);
             }
             FileKind::Directory => {
                 let dir = root.open_exact(path, READ_DIR).context("open the directory", path)?;
                 opened.node.attributes.xattrs = xattr::read_carried(&dir.into(), path)?;
+                root.owners().complete(&mut opened.node.attributes.xattrs, metadata.inode);
             }
             FileKind::Symlink => {
                 let link = root.open_exact(path, HANDLE).context("open", path)?;
@@ -103,14 +110,24 @@ impl Node {
         }
     }
 
-    /// Makes the entry `name` in `parent`; fails with `EEXIST` in the way of everything that is there.
+    /// Makes the entry `name` in `parent`, whose files belong to `owners`; fails with `EEXIST` in the way of everything
+    /// that is there.
     ///
     /// Directories come without their attributes: they are set when what is in them is done. Regular files have
     /// content and are made by who has it.
-    pub(crate) fn create(&self, parent: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<()> {
+    pub(crate) fn create(
+        &self,
+        owners: &Owners,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+    ) -> rustix::io::Result<()> {
         let private = Mode::RUSR | Mode::WUSR;
-        let device =
-            |kind| mknodat(parent, name, kind, private, makedev(self.device.major, self.device.minor));
+        let device = |kind| {
+            if owners.is_in_table() {
+                return openat(parent, name, NEW_FILE, private).map(drop);
+            }
+            mknodat(parent, name, kind, private, makedev(self.device.major, self.device.minor))
+        };
         match self.kind {
             FileKind::Directory => mkdirat(parent, name, Mode::RWXU),
             FileKind::Symlink => symlinkat(&self.target, parent, name),
@@ -119,6 +136,20 @@ impl Node {
             FileKind::BlockDevice => device(FileType::BlockDevice),
             FileKind::File | FileKind::Socket => Err(Errno::INVAL),
         }
+    }
+
+    /// Sets everything but extended attributes on the entry that [`create`](Self::create) has made, which cannot be
+    /// opened: a link, pipe or device.
+    pub(crate) fn apply_at(
+        &self,
+        owners: &Owners,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        path: &Path,
+    ) -> Result<(), Error> {
+        owners.give_at(parent, name, self, path)?;
+        utimensat(parent, name, &times(self.attributes.mtime), AtFlags::SYMLINK_NOFOLLOW)
+            .context("set the time of", path)
     }
 
     /// Tells that it was a device node that could not be made.
@@ -136,41 +167,10 @@ impl Node {
 }
 
 impl Attributes {
-    /// Sets everything on an open file or directory; `path` is for messages.
-    pub(crate) fn apply(&self, file: impl AsFd, path: &Path) -> Result<(), Error> {
-        let (uid, gid) = self.owner();
-        fchown(&file, Some(uid), Some(gid)).map_err(|errno| self.chown_failed(path, errno))?;
-        // chown(2) clears set-id bits and capabilities, so both come after it.
-        fchmod(&file, Mode::from_raw_mode(self.mode)).context("set the mode of", path)?;
-        xattr::set_all(&file, &self.xattrs, path)?;
+    /// Sets everything on an open file or directory of a tree; `path` is for messages.
+    pub(crate) fn apply(&self, owners: &Owners, file: impl AsFd, path: &Path) -> Result<(), Error> {
+        owners.give(&file, self, path)?;
         set_time(&file, self.mtime, path)
-    }
-
-    /// Sets everything but extended attributes on an entry that cannot be opened: a link, pipe or device.
-    pub(crate) fn apply_at(
-        &self,
-        parent: BorrowedFd<'_>,
-        name: &OsStr,
-        kind: FileKind,
-        path: &Path,
-    ) -> Result<(), Error> {
-        let (uid, gid) = self.owner();
-        chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|errno| self.chown_failed(path, errno))?;
-        if kind != FileKind::Symlink {
-            let mode = Mode::from_raw_mode(self.mode);
-            chmodat(parent, name, mode, AtFlags::empty()).context("set the mode of", path)?;
-        }
-        utimensat(parent, name, &times(self.mtime), AtFlags::SYMLINK_NOFOLLOW)
-            .context("set the time of", path)
-    }
-
-    fn owner(&self) -> (Uid, Gid) {
-        (Uid::from_raw(self.uid), Gid::from_raw(self.gid))
-    }
-
-    fn chown_failed(&self, path: &Path, errno: Errno) -> Error {
-        Error::Chown { path: path.to_owned(), uid: self.uid, gid: self.gid, source: errno.into() }
     }
 }
 

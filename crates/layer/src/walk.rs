@@ -22,7 +22,7 @@ pub struct Entry<'a> {
     pub path: &'a Path,
     /// The last component of the path.
     pub name: &'a OsStr,
-    /// What lstat says.
+    /// What is true of it.
     pub metadata: &'a Metadata,
 }
 
@@ -58,7 +58,8 @@ pub fn walk<E: From<Error>>(
         };
         path.push(&name);
         check_length(&path)?;
-        let metadata = Metadata::read(descent.current(), &name).context("read the metadata of", &path)?;
+        let metadata =
+            start.read_metadata(descent.current(), &name).context("read the metadata of", &path)?;
         let flow = visit(Entry { path: &path, name: &name, metadata: &metadata })?;
         if metadata.kind == FileKind::Directory && flow == Flow::Descend {
             descent.enter(&name, &path)?;

@@ -8,11 +8,14 @@
 //! That is why the index holds a digest of every file. [`Index::scan`] reads the whole tree once, on all cores (1 to 2
 //! GB/s a core when the pages are in memory); after a step only entries that were touched are read. `chown -R` on a
 //! whole tree, which touches everything and changes nothing, is found to have changed nothing.
+//!
+//! What a table says of an inode is no change of the inode, so it is compared by itself.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use oci::Digest;
+use ownership::Table;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::{Change, Changeset, Collector, root_changed};
@@ -32,6 +35,8 @@ pub struct Index {
     records: BTreeMap<PathBuf, Record>,
     /// The newest ctime among the records.
     newest: Timestamp,
+    /// Whom the files belonged to, if the disk does not say it.
+    owners: Table,
 }
 
 /// The coarsest tick of a kernel (`CONFIG_HZ=100`).
@@ -62,13 +67,13 @@ impl Index {
         let record =
             |(path, metadata): (PathBuf, Metadata)| Ok((path.clone(), Record::read(root, &path, &metadata)?));
         let records = entries.into_par_iter().map(record).collect::<Result<_, Error>>()?;
-        Ok(Self::new(root_node(root)?, records))
+        Self::new(root, records)
     }
 
     /// What changed in the tree since the index was made, and the index of the tree as it is.
     pub fn changes(&self, root: &Root) -> Result<(Changeset, Self), Error> {
         let mut found = Collector::default();
-        let now = Self::new(root_node(root)?, self.update(root, &mut found)?);
+        let now = Self::new(root, self.update(root, &mut found)?)?;
         if root_changed(&self.root, &now.root) {
             found.changeset.insert(Path::new(""), Change::Present)?;
         }
@@ -107,9 +112,10 @@ impl Index {
         Ok(separated)
     }
 
-    fn new(root: Node, records: BTreeMap<PathBuf, Record>) -> Self {
+    fn new(root: &Root, records: BTreeMap<PathBuf, Record>) -> Result<Self, Error> {
         let newest = records.values().map(|record| record.stamp.ctime).max().unwrap_or_default();
-        Self { root, records, newest }
+        let owners = root.owners().table().unwrap_or_default();
+        Ok(Self { root: root_node(root)?, records, newest, owners })
     }
 
     /// Whether the clock has ticked since the stamp, so that a later change must show in it.
@@ -119,11 +125,19 @@ impl Index {
 
     /// The records of the tree as it is; what differs from this index goes to `found`.
     fn update(&self, root: &Root, found: &mut Collector) -> Result<BTreeMap<PathBuf, Record>, Error> {
+        let owners = root.owners().table().unwrap_or_default();
         let mut records = BTreeMap::new();
         for (path, metadata) in list(root)? {
+            let stamp = Stamp::of(&metadata);
+            let is_same = |old: &Record| {
+                let inode = stamp.inode.number;
+                old.stamp == stamp
+                    && self.is_settled(&stamp)
+                    && self.owners.record(inode) == owners.record(inode)
+            };
             let old = self.records.get(&path);
             let record = match old {
-                Some(old) if old.stamp == Stamp::of(&metadata) && self.is_settled(&old.stamp) => old.clone(),
+                Some(old) if is_same(old) => old.clone(),
                 _ => {
                     let new = Record::read(root, &path, &metadata)?;
                     found.candidate(&path, &metadata, !old.is_some_and(|old| old.equals(&new)))?;

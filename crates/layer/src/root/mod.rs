@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 pub(crate) use remove::remove_entry;
 pub use resolve::Ownership;
@@ -27,6 +28,7 @@ pub use resolve::Ownership;
 use crate::Error;
 use crate::error::Context;
 use crate::metadata::{FileKind, Metadata};
+use crate::owners::Owners;
 
 const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 const EXACT: ResolveFlags = IN_ROOT.union(ResolveFlags::NO_SYMLINKS);
@@ -50,28 +52,36 @@ const HANDLE_FOLLOW: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 pub struct Root {
     fd: OwnedFd,
     path: PathBuf,
+    owners: Owners,
 }
 
 impl Root {
-    /// Opens the directory `path` of the builder's own file system.
+    /// Opens the directory `path` of the builder's own file system, where the disk says whom files belong to.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_with(path, Owners::on_disk())
+    }
+
+    /// Opens the directory `path` of the builder's own file system, where `owners` says whom files belong to.
+    ///
+    /// Everyone who opens one tree must do it with clones of one value.
+    pub fn open_with(path: impl AsRef<Path>, owners: Owners) -> Result<Self, Error> {
         let path = path.as_ref();
         let flags = READ | OFlags::DIRECTORY;
         let fd = openat(CWD, path, flags, Mode::empty()).context("open the directory", path)?;
-        Ok(Self { fd, path: path.to_owned() })
+        Ok(Self { fd, path: path.to_owned(), owners })
     }
 
     /// Opens the directory `path` inside of this root as a root of its own.
     pub fn sub_root(&self, path: &Path) -> Result<Self, Error> {
         let flags = READ | OFlags::DIRECTORY;
-        let fd = self.open_with(path, flags, IN_ROOT).context("open the directory", path)?;
-        Ok(Self { fd, path: self.path.join(relative(path)) })
+        let fd = self.look_up(path, flags, IN_ROOT).context("open the directory", path)?;
+        Ok(Self { fd, path: self.path.join(relative(path)), owners: self.owners.clone() })
     }
 
     /// Another handle of the same directory.
     pub fn try_clone(&self) -> Result<Self, Error> {
         let fd = self.fd.try_clone().context("duplicate the handle of", &self.path)?;
-        Ok(Self { fd, path: self.path.clone() })
+        Ok(Self { fd, path: self.path.clone(), owners: self.owners.clone() })
     }
 
     /// The open directory.
@@ -82,6 +92,11 @@ impl Root {
     /// Where the directory was when it was opened. For messages only.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whom the files in it belong to.
+    pub fn owners(&self) -> &Owners {
+        &self.owners
     }
 
     /// The metadata of `path`; a link at its end is not followed. `None` when there is nothing.
@@ -97,8 +112,8 @@ impl Root {
     /// Opens a regular file for reading, following links. Other kinds are refused, and none of them blocks.
     pub fn open_file(&self, path: &Path) -> Result<File, Error> {
         let flags = READ | OFlags::NONBLOCK;
-        let fd = self.open_with(path, flags, IN_ROOT).context("open", path)?;
-        regular(fd, path).map(|(file, _)| file)
+        let fd = self.look_up(path, flags, IN_ROOT).context("open", path)?;
+        self.regular(fd, path).map(|(file, _)| file)
     }
 
     /// The content of a regular file, following links; `None` when there is nothing.
@@ -123,14 +138,13 @@ impl Root {
 
     /// The names in the directory `path`, sorted by their bytes, without `.` and `..`.
     pub fn read_dir(&self, path: &Path) -> Result<Vec<OsString>, Error> {
-        let fd =
-            self.open_with(path, READ | OFlags::DIRECTORY, IN_ROOT).context("open the directory", path)?;
+        let fd = self.look_up(path, READ | OFlags::DIRECTORY, IN_ROOT).context("open the directory", path)?;
         names(&fd).context("list the directory", path)
     }
 
     /// The target of the symbolic link `path`, as it is written in it.
     pub fn read_link(&self, path: &Path) -> Result<PathBuf, Error> {
-        let fd = self.open_with(path, HANDLE, IN_ROOT).context("open", path)?;
+        let fd = self.look_up(path, HANDLE, IN_ROOT).context("open", path)?;
         link_target(&fd).context("read the link", path)
     }
 
@@ -154,13 +168,13 @@ impl Root {
 
     /// Opens `path`, refusing every symbolic link on the way with `ELOOP`.
     pub(crate) fn open_exact(&self, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        self.open_with(path, flags, EXACT)
+        self.look_up(path, flags, EXACT)
     }
 
     /// Opens the regular file `path` without following any link, and reads the metadata of what was opened.
     pub(crate) fn open_file_exact(&self, path: &Path) -> Result<(File, Metadata), Error> {
         let fd = self.open_exact(path, READ_FILE).context("open", path)?;
-        regular(fd, path)
+        self.regular(fd, path)
     }
 
     /// Opens the directory that holds the canonical `path`.
@@ -168,16 +182,30 @@ impl Root {
         self.open_exact(path.parent().unwrap_or(Path::new("")), DIR_HANDLE)
     }
 
+    /// Reads the metadata of `path` below `dir`, a directory or file of this tree, as [`Metadata::read`] does.
+    pub(crate) fn read_metadata(&self, dir: impl AsFd, path: impl Arg) -> rustix::io::Result<Metadata> {
+        Metadata::read(dir, path).map(|metadata| self.owners.correct(metadata))
+    }
+
+    fn regular(&self, fd: OwnedFd, path: &Path) -> Result<(File, Metadata), Error> {
+        let metadata = self.read_metadata(&fd, c"").context("read the metadata of", path)?;
+        if metadata.kind == FileKind::File {
+            Ok((fd.into(), metadata))
+        } else {
+            Err(wrong_kind(path, "regular file"))
+        }
+    }
+
     fn metadata(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> Result<Option<Metadata>, Error> {
-        match self.open_with(path, flags, resolve) {
-            Ok(fd) => Metadata::read(&fd, c"").map(Some).context("read the metadata of", path),
+        match self.look_up(path, flags, resolve) {
+            Ok(fd) => self.read_metadata(&fd, c"").map(Some).context("read the metadata of", path),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(Errno::LOOP) if resolve == EXACT => Ok(None),
             Err(errno) => Err(Error::io("look up", path, errno)),
         }
     }
 
-    fn open_with(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> rustix::io::Result<OwnedFd> {
+    fn look_up(&self, path: &Path, flags: OFlags, resolve: ResolveFlags) -> rustix::io::Result<OwnedFd> {
         let path = relative(path);
         for _ in 0..ATTEMPTS {
             match openat2(&self.fd, path, flags, Mode::empty(), resolve) {
@@ -212,15 +240,6 @@ pub(crate) fn link_target(link: impl AsFd) -> io::Result<PathBuf> {
 fn relative(path: &Path) -> &Path {
     let path = path.strip_prefix("/").unwrap_or(path);
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
-}
-
-fn regular(fd: OwnedFd, path: &Path) -> Result<(File, Metadata), Error> {
-    let metadata = Metadata::read(&fd, c"").context("read the metadata of", path)?;
-    if metadata.kind == FileKind::File {
-        Ok((fd.into(), metadata))
-    } else {
-        Err(wrong_kind(path, "regular file"))
-    }
 }
 
 fn wrong_kind(path: &Path, expected: &'static str) -> Error {

@@ -4,13 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Gid, Mode, Uid, fchmod, fchown, mkdirat};
+use rustix::fs::{Mode, mkdirat};
 use rustix::io::Errno;
 
 use super::{HANDLE, READ_DIR, Root, link_target, wrong_kind};
 use crate::Error;
 use crate::error::Context;
 use crate::metadata::FileKind;
+use crate::node::Attributes;
 
 /// `path_resolution(7)`: the kernel follows at most 40 links in one path.
 const MAX_LINKS: usize = 40;
@@ -84,16 +85,24 @@ impl Root {
         Ok(missing)
     }
 
+    /// Gives the directory at `path` this owner and these permissions; links are followed.
+    pub fn set_ownership(&self, path: &Path, ownership: &Ownership) -> Result<(), Error> {
+        let dir = self.open_exact(&self.resolve(path)?, READ_DIR).context("open the directory", path)?;
+        self.give(dir, ownership, path)
+    }
+
     fn create_dir(&self, path: &Path, ownership: &Ownership) -> Result<(), Error> {
         const OPERATION: &str = "make the directory";
         let parent = self.open_parent(path).context(OPERATION, path)?;
         let name = path.file_name().unwrap_or(OsStr::new("."));
         mkdirat(&parent, name, Mode::RWXU).context(OPERATION, path)?;
         let dir = self.open_exact(path, READ_DIR).context(OPERATION, path)?;
+        self.give(&dir, ownership, path)
+    }
+
+    fn give(&self, dir: impl AsFd, ownership: &Ownership, path: &Path) -> Result<(), Error> {
         let Ownership { uid, gid, mode } = *ownership;
-        fchown(dir.as_fd(), Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
-            .map_err(|errno| Error::Chown { path: path.to_owned(), uid, gid, source: errno.into() })?;
-        fchmod(dir.as_fd(), Mode::from_raw_mode(mode)).context("set the mode of", path)
+        self.owners().give(dir, &Attributes { mode, uid, gid, ..Attributes::default() }, path)
     }
 
     /// The target of `path` when it is a link.

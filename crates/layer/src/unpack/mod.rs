@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, ftruncate, linkat, openat};
+use rustix::fs::{AtFlags, Mode, ftruncate, linkat, openat};
 use rustix::io::Errno;
 
 use self::parents::{Parent, Parents};
@@ -24,7 +24,7 @@ use crate::adjust::Adjust;
 use crate::deferred::Deferred;
 use crate::error::Context;
 use crate::metadata::{FileKind, Metadata};
-use crate::node::Node;
+use crate::node::{NEW_FILE, Node};
 use crate::root::{Root, remove_entry};
 use crate::tar::{Entry, Kind, Limits, Reader, Segment};
 
@@ -147,12 +147,11 @@ impl<'a> Unpacker<'a> {
         }
         match node.kind {
             FileKind::File => {
-                let flags =
-                    OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let private = Mode::RUSR | Mode::WUSR;
-                let file = self.replace(parent, path, |dir, name| openat(dir, name, flags, private))?.into();
+                let file =
+                    self.replace(parent, path, |dir, name| openat(dir, name, NEW_FILE, private))?.into();
                 self.content(&file, node.size, path, reader)?;
-                node.attributes.apply(&file, path)
+                node.attributes.apply(self.root.owners(), &file, path)
             }
             FileKind::Directory => {
                 self.directory(&node, parent, path)?;
@@ -160,15 +159,17 @@ impl<'a> Unpacker<'a> {
                 Ok(())
             }
             _ => {
-                let made = self.replace(parent, path, |dir, name| node.create(dir, name));
+                let owners = self.root.owners();
+                let made = self.replace(parent, path, |dir, name| node.create(owners, dir, name));
                 made.map_err(|error| node.explain(error))?;
-                node.attributes.apply_at(parent.fd.as_fd(), name_of(path), node.kind, path)
+                node.apply_at(owners, parent.fd.as_fd(), name_of(path), path)
             }
         }
     }
 
     fn directory(&mut self, node: &Node, parent: &Parent, path: &Path) -> Result<(), Error> {
-        match node.create(parent.fd.as_fd(), name_of(path)) {
+        let owners = self.root.owners();
+        match node.create(owners, parent.fd.as_fd(), name_of(path)) {
             Ok(()) => {
                 self.placed.note_fresh(path);
                 return Ok(());
@@ -180,7 +181,7 @@ impl<'a> Unpacker<'a> {
         if existing.kind == FileKind::Directory {
             return Ok(());
         }
-        self.replace(parent, path, |dir, name| node.create(dir, name))?;
+        self.replace(parent, path, |dir, name| node.create(owners, dir, name))?;
         self.placed.note_fresh(path);
         Ok(())
     }
