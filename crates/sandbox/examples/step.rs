@@ -40,6 +40,7 @@ fn try_sandbox() -> Result<u8, sandbox::Error> {
     let _entered = sandbox::enter(&choice)?;
     let spec = RunSpec {
         rootfs: rootfs.into(),
+        ownership: None,
         mounts: Vec::new(),
         argv: arguments.collect(),
         env: vec![("PATH".to_owned(), "/usr/sbin:/usr/bin:/sbin:/bin".to_owned())],

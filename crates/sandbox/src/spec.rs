@@ -16,6 +16,12 @@ pub struct RunSpec {
     /// The root file system: a directory, written to in place.
     #[serde(with = "os_path")]
     pub rootfs: PathBuf,
+    /// The ownership table of the root file system, where the disk does not say whom files belong to: read before the
+    /// command and written after it.
+    ///
+    /// It is about all files of the file system that the root lies in, so that of bind mounts from there is in it, too.
+    #[serde(with = "os_path::option")]
+    pub ownership: Option<PathBuf>,
     /// Mounts on top of it, made in this order; a later one may lie inside an earlier one.
     pub mounts: Vec<Mount>,
     /// Program and arguments; a program without `/` is searched for in the `PATH` of `env`. Not empty.
@@ -262,6 +268,25 @@ mod os_path {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
         OsString::deserialize(from).map(PathBuf::from)
     }
+
+    /// The same for a path that may be missing.
+    pub(super) mod option {
+        use super::{Deserialize, Deserializer, OsString, PathBuf, Serialize, Serializer};
+
+        pub(in super::super) fn serialize<'a, S: Serializer>(
+            path: impl Into<Option<&'a PathBuf>>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            path.into().map(|path| path.as_os_str()).serialize(to)
+        }
+
+        pub(in super::super) fn deserialize<'de, D>(from: D) -> Result<Option<PathBuf>, D::Error>
+        where
+            D: Deserializer<'de>,
+        {
+            Ok(Option::<OsString>::deserialize(from)?.map(PathBuf::from))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -270,11 +295,18 @@ mod tests {
 
     use super::*;
 
+    #[derive(Serialize, Deserialize)]
+    struct Maybe(#[serde(with = "os_path::option")] Option<PathBuf>);
+
     #[test]
     fn a_path_of_any_bytes_reaches_the_child() {
         let strange = PathBuf::from(OsString::from_vec(b"/a\xff\n".to_vec()));
         let text = serde_json::to_string(&Source::from(strange.clone())).unwrap();
         assert_eq!(serde_json::from_str::<Source>(&text).unwrap().root, strange);
+        for path in [Some(strange), None] {
+            let text = serde_json::to_string(&Maybe(path.clone())).unwrap();
+            assert_eq!(serde_json::from_str::<Maybe>(&text).unwrap().0, path);
+        }
     }
 
     #[test]

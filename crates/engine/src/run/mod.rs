@@ -127,6 +127,7 @@ impl Solver<'_> {
         env.append(&mut mounted.env);
         let spec = RunSpec {
             rootfs: root.path().to_owned(),
+            ownership: None,
             mounts,
             argv: op.argv.iter().map(OsString::from).collect(),
             env,

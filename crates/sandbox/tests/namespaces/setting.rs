@@ -100,6 +100,7 @@ impl Setting {
     pub(crate) fn script(&self, script: &str) -> RunSpec {
         RunSpec {
             rootfs: self.root(),
+            ownership: None,
             mounts: Vec::new(),
             argv: ["sh", "-c", script].map(Into::into).into(),
             env: vec![("PATH".to_owned(), "/bin".to_owned())],
