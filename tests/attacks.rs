@@ -5,7 +5,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tar::{Builder, EntryType, Header};
 use test_support::{TestBuilder, write_image};
 
@@ -151,4 +153,50 @@ fn layer_with(content: &str) -> Vec<u8> {
     let path = dir.path().join("layer.tar");
     archive(&path, &[("file", EntryType::Regular, content)]);
     fs::read(path).unwrap()
+}
+
+/// Files and directories of the context take the place of links to the outside, and back, while builds read them. Each
+/// build is one try: what is found to have changed ends it.
+#[test]
+fn what_is_swapped_while_it_is_read_never_leads_out() {
+    const CONTENT: &str = "of the outside";
+    let builder = new_builder();
+    let (many, aside) = (builder.dir().join("many"), builder.dir().join("aside"));
+    let outside = builder.home().join("outside");
+    for dir in [&many, &aside, &outside] {
+        fs::create_dir(dir).unwrap();
+    }
+    fs::write(outside.join("f"), CONTENT).unwrap();
+    for number in 0..100 {
+        builder.file(format!("many/d{number}/f"), "x").file(format!("many/f{number}"), "x");
+        symlink(&outside, aside.join(format!("d{number}"))).unwrap();
+        symlink(outside.join("f"), aside.join(format!("f{number}"))).unwrap();
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| swap(&many, &aside, &done));
+        for _ in 0..40 {
+            for step in
+                ["COPY many /a", "COPY many/* /b/", "RUN --mount=source=many,target=/m cp -rL /m /c; true"]
+            {
+                builder.file("Containerfile", format!("{SHELL}{step}\n"));
+                let output = builder.run(&["build", "-o", "type=tar,dest=out.tar", "."]).to_string();
+                let image = fs::read(builder.dir().join("out.tar")).unwrap_or_default();
+                assert!(!String::from_utf8_lossy(&image).contains(CONTENT), "{step}");
+                assert!(!output.contains(CONTENT) && !output.contains("panicked"), "{output}");
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Exchanges what has the same name in two directories, one after the other, until it is `done`.
+fn swap(one: &Path, other: &Path, done: &AtomicBool) {
+    let names: Vec<_> = fs::read_dir(one).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    for name in names.iter().cycle() {
+        if done.load(Ordering::Relaxed) {
+            break;
+        }
+        renameat_with(CWD, one.join(name), CWD, other.join(name), RenameFlags::EXCHANGE).unwrap();
+    }
 }

@@ -43,7 +43,20 @@ pub(crate) const RULES: &[Rule] = &[
         reason: "buildah leaves the mount points of a RUN in the image",
         covers: |_, d| {
             let points = ["dev", "proc", "sys", "run", "etc/hosts", "etc/hostname", "etc/resolv.conf"];
-            is_theirs_only(d) && points.contains(&d.path.as_str())
+            let of_flags = ["run/secrets", "mnt", "mnt/a"];
+            is_theirs_only(d) && (points.contains(&d.path.as_str()) || of_flags.contains(&d.path.as_str()))
+        },
+    },
+    Rule {
+        reason: "buildah 1.28 removes the directory that a mount was over",
+        covers: |case, d| {
+            case.has("target=/old/sub ") && d.path == "old/sub" && d.theirs.is_empty() && d.key == "entry"
+        },
+    },
+    Rule {
+        reason: "files of the context are root's in a bind too, as in BuildKit; in buildah their owner's",
+        covers: |case, d| {
+            case.has("RUN --mount=target=/mnt ") && d.path == "kept/mnt/program" && d.theirs == "1234:1234"
         },
     },
     Rule {

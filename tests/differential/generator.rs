@@ -4,6 +4,83 @@ use std::fmt::Write as _;
 
 use crate::context::IGNORE;
 
+/// From this number on, cases are of mounts.
+const MOUNTS: u64 = 240;
+
+const BINDS: &[&str] = &[
+    "target=/mnt",
+    "type=bind,source=d,target=/mnt",
+    "type=bind,src=/d/e/,ro,target=/mnt/in",
+    "source=d/../many,target=/mnt",
+    "source=a,target=/mnt/file",
+    "source=link,target=/mnt/file",
+    "source=linkdir,target=/mnt",
+    "from=localhost/base:1,source=/old,target=/mnt",
+    "from=localhost/base:1,source=/link,target=/mnt,readonly",
+    "type=bind,from=localhost/base:1,source=/old/file,target=/mnt/file",
+];
+
+const STAGE_BINDS: &[&str] = &[
+    "from=files,source=/made,target=/mnt",
+    "type=bind,from=files,src=/s,target=/mnt/in",
+    "from=files,source=/made/../old,readonly,target=/mnt/a/b",
+];
+
+/// Nothing is written to a bind: buildah 1.28 keeps that in the context.
+const BIND_COMMANDS: &[&str] = &[
+    "find TARGET | sort > /seen; cat $(find TARGET -type f | sort) > /all",
+    "cp -a TARGET /kept",
+    "cp -r TARGET /kept",
+    "find TARGET -exec stat -c '%n %F %a' {} + | sort > /stats",
+    "mkdir TARGET/new || echo refused > /refused",
+    "mkdir -p /made/a && ln -s TARGET /made/a/l",
+];
+
+/// In buildah 1.28, a second lock of one build waits for the first one for ever.
+const CACHES: &[&str] = &[
+    "type=cache,id=CACHE,target=/cache",
+    "type=cache,id=CACHE,target=/cache/",
+    "type=cache,id=CACHE-2,target=/cache,mode=0700,uid=7,gid=8",
+    "type=cache,id=CACHE,target=/mnt/cache,sharing=shared",
+];
+
+const CACHE_COMMANDS: &[&str] = &[
+    "echo x >> TARGET/log && cat TARGET/log > /log",
+    "mkdir -p TARGET/a/b; find TARGET | sort > /cached",
+    "stat -c '%a %u:%g' TARGET > /stats",
+    "rm -rf TARGET/*; touch TARGET/$V",
+    "cp -a TARGET /kept",
+];
+
+const TMPFS: &[&str] = &[
+    "type=tmpfs,target=/mnt",
+    "type=tmpfs,target=/old/sub",
+    "type=tmpfs,tmpfs-size=64k,target=/mnt/a/b",
+    "type=tmpfs,tmpfs-mode=1700,target=/mnt",
+    "type=tmpfs,ro,target=/mnt",
+];
+
+const TMPFS_COMMANDS: &[&str] = &[
+    "find TARGET | sort > /seen",
+    "touch TARGET/new; find TARGET | sort > /seen",
+    "stat -c '%a %u:%g' TARGET > /stats",
+    "dd if=/dev/zero of=TARGET/big bs=1k count=100; cp -r TARGET /kept",
+];
+
+const SECRETS: &[&str] = &[
+    "type=secret,id=key",
+    "type=secret,id=key,target=/mnt/key",
+    "type=secret,id=key,mode=0444,uid=7,gid=8,target=/run/key",
+    "type=secret,id=none",
+    "type=secret,id=none,required=true",
+];
+
+const SECRET_COMMANDS: &[&str] = &[
+    "wc -c TARGET > /size; true",
+    "stat -c '%a %u:%g %s' TARGET > /stats; true",
+    "ls /run/secrets > /seen; true",
+];
+
 /// One Containerfile and the ignore file that goes with it.
 #[derive(Debug)]
 pub(crate) struct Case {
@@ -25,10 +102,12 @@ impl Case {
             let (command, place) = (dice.stage_command(), dice.choose(&["/s", "/s/t", "/s/"]));
             writeln!(text, "FROM localhost/base:1 AS files\nCOPY d {place}\nRUN {command}").unwrap();
         }
-        let based = !dice.one_in(3);
+        let mounts = number >= MOUNTS;
+        let based = mounts || !dice.one_in(3);
         writeln!(text, "FROM {}", if based { "localhost/base:1" } else { "scratch" }).unwrap();
         for _ in 0..3 + dice.below(5) {
             let line = match dice.below(12) {
+                0..=7 if mounts => dice.mount(from_stage).replace("CACHE", &format!("cache-{number}")),
                 0..=4 => dice.copy(from_stage),
                 5 => dice.add(),
                 6 if based => format!("RUN {}", dice.command()),
@@ -174,6 +253,23 @@ impl Dice {
             "[ -e /old/same ] && echo more >> /old/same",
             "ln /old/file /deep/hard; touch -d @1000000000 /old/dated",
         ])
+    }
+
+    /// A RUN with mounts.
+    fn mount(&mut self, from_stage: bool) -> String {
+        let (mounts, commands) = match self.below(7) {
+            0 | 1 if from_stage => (STAGE_BINDS, BIND_COMMANDS),
+            0..=2 => (BINDS, BIND_COMMANDS),
+            3 | 4 => (CACHES, CACHE_COMMANDS),
+            5 => (TMPFS, TMPFS_COMMANDS),
+            _ => (SECRETS, SECRET_COMMANDS),
+        };
+        let mount = self.choose(mounts);
+        let target = mount.split("target=").nth(1).and_then(|rest| rest.split(',').next());
+        let command = self.choose(commands).replace("TARGET", target.unwrap_or("/run/secrets/key"));
+        let second = if self.one_in(4) { "--mount=type=tmpfs,target=/scratch " } else { "" };
+        // A mount without a type has that of the one before it in buildah 1.28.
+        format!("RUN --mount={mount} {second}{command}")
     }
 
     fn setting(&mut self) -> String {

@@ -22,7 +22,7 @@ use test_support::{Buildah, ImageTree, TestBuilder};
 use comparison::{Difference, compare};
 use generator::Case;
 
-const CASES: u64 = 240;
+const CASES: u64 = 280;
 const WORKERS: usize = 2;
 
 /// Both builders with their base images, and the context.
@@ -38,7 +38,7 @@ impl Rivals {
         for (name, text) in context::IGNORE {
             this.builder.file(name, text);
         }
-        this.builder.file("base", context::BASE);
+        this.builder.file("base", context::BASE).file("key", "hunter2");
         let arguments = ["-f", "base", "-t", "localhost/base:1", "context"];
         this.builder.run(&[&["build"], arguments.as_slice()].concat()).success();
         let (file, context) = (this.path("base"), this.path("context"));
@@ -57,7 +57,8 @@ impl Rivals {
     fn differences(&self, case: &Case) -> Vec<Difference> {
         let name = format!("case-{}", case.number);
         self.builder.file(&name, &case.containerfile);
-        let mut arguments = vec!["-f".to_owned(), self.path(&name)];
+        let secret = format!("--secret=id=key,src={}", self.path("key"));
+        let mut arguments = vec!["-f".to_owned(), self.path(&name), secret];
         arguments.extend(case.ignore_file.map(|file| format!("--ignorefile={}", self.path(file))));
         arguments.push(self.path("context"));
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();

@@ -39,6 +39,8 @@ impl Buildah {
 
     fn bud(&self, arguments: &[&str]) -> Result<(), String> {
         let output = Command::new("buildah")
+            // There it keeps the directories of cache mounts.
+            .env("TMPDIR", self.storage.path())
             .arg("--root")
             .arg(self.storage.path().join("graph"))
             .arg("--runroot")
