@@ -1,4 +1,4 @@
-//! What the tests of every crate share: real registries, registries that misbehave on purpose, and TLS material.
+//! What the tests of every crate share: real registries, registries that misbehave on purpose, TLS material, and pods.
 //!
 //! Development only: nothing here reaches the binary. A helper panics with a sentence instead of returning an
 //! error, because a test has no better answer. Use it from `tests/` folders only, since this crate depends on the
@@ -17,6 +17,8 @@ mod git_server;
 mod http_server;
 mod image_check;
 mod image_tree;
+mod output;
+mod pod;
 mod podman;
 mod test_builder;
 mod tls;
@@ -30,7 +32,9 @@ pub use foreign_image::write_image;
 pub use git_server::{COMMIT_TIME, GitServer, git, git_commit};
 pub use image_check::check_layout;
 pub use image_tree::{Entry, ImageTree};
+pub use output::Output;
+pub use pod::{Capabilities, Filter, Medium, Pod, Profile, RootFs, Seccomp};
 pub use podman::podman_run;
-pub use test_builder::{Output, SHELL, TestBuilder};
+pub use test_builder::{SHELL, TestBuilder};
 pub use tls::Tls;
 pub use token_server::TokenServer;

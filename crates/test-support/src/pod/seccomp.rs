@@ -1,0 +1,165 @@
+//! The system calls that a container may make: the `RuntimeDefault` filters, and tests that take calls away.
+//!
+//! A filter is a list of rules in `fixtures/pods`. A rule answers calls, always or where the container holds (`with`)
+//! or lacks (`without`) capabilities, and only `if` each condition on a numbered argument holds. Knows nothing of pods.
+
+use serde_json::{Value, json};
+
+/// The `RuntimeDefault` filter of a container runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// Refuses with EPERM what it does not know.
+    Containerd,
+    /// Answers ENOSYS to what it does not know.
+    Crio,
+}
+
+impl Filter {
+    fn document(self) -> Value {
+        let text = match self {
+            Self::Containerd => include_str!("../../../../fixtures/pods/containerd.json"),
+            Self::Crio => include_str!("../../../../fixtures/pods/crio.json"),
+        };
+        serde_json::from_str(text).expect("a filter is JSON")
+    }
+}
+
+/// `linux.seccomp` of an OCI runtime config for a container that may hold `capabilities`.
+///
+/// Calls of `denied` fail with EPERM whatever the filter says. `None` where nothing is filtered.
+pub(super) fn config(filter: Option<Filter>, capabilities: &[String], denied: &[String]) -> Option<Value> {
+    let document = match filter {
+        Some(filter) => filter.document(),
+        None if denied.is_empty() => return None,
+        None => json!({ "otherwise": "allow", "rules": [] }),
+    };
+    let mut rules = vec![answer("EPERM", denied)];
+    rules.extend(list(&document, "rules").iter().filter(|rule| applies(rule, capabilities)).map(|rule| {
+        let mut config = answer(text(rule, "answer"), &words(rule, "calls"));
+        let is_left = |name: &Value| !denied.iter().any(|denied| name == denied);
+        config["names"].as_array_mut().expect("a list of names").retain(is_left);
+        let conditions: Vec<_> = words(rule, "if").iter().map(|condition| argument(condition)).collect();
+        if !conditions.is_empty() {
+            config["args"] = conditions.into();
+        }
+        config
+    }));
+    rules.retain(|rule| rule["names"] != json!([]));
+    let otherwise = answer(text(&document, "otherwise"), &[]);
+    let mut config = json!({
+        "defaultAction": otherwise["action"],
+        "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+        "syscalls": rules,
+    });
+    if let Some(errno) = otherwise.get("errnoRet") {
+        config["defaultErrnoRet"] = errno.clone();
+    }
+    Some(config)
+}
+
+/// Whether the capabilities are those that a rule is for.
+fn applies(rule: &Value, capabilities: &[String]) -> bool {
+    words(rule, "with").iter().all(|name| capabilities.contains(name))
+        && !words(rule, "without").iter().any(|name| capabilities.contains(name))
+}
+
+fn answer(word: &str, calls: &[String]) -> Value {
+    let errno = match word {
+        "allow" => return json!({ "names": calls, "action": "SCMP_ACT_ALLOW" }),
+        "EPERM" => 1,
+        "EINVAL" => 22,
+        "ENOSYS" => 38,
+        _ => panic!("no answer of a filter is `{word}`"),
+    };
+    json!({ "names": calls, "action": "SCMP_ACT_ERRNO", "errnoRet": errno })
+}
+
+/// A condition: `0 == 16`, or with a mask `0 & 0x7e020000 == 0`.
+fn argument(condition: &str) -> Value {
+    let words: Vec<_> = condition.split(' ').collect();
+    let (index, operator, value, second) = match words.as_slice() {
+        [index, "==", value] => (index, "SCMP_CMP_EQ", value, "0"),
+        [index, "!=", value] => (index, "SCMP_CMP_NE", value, "0"),
+        [index, "<", value] => (index, "SCMP_CMP_LT", value, "0"),
+        [index, ">", value] => (index, "SCMP_CMP_GT", value, "0"),
+        [index, "&", mask, "==", value] => (index, "SCMP_CMP_MASKED_EQ", mask, *value),
+        _ => panic!("no condition of a filter is `{condition}`"),
+    };
+    json!({ "index": number(index), "op": operator, "value": number(value), "valueTwo": number(second) })
+}
+
+fn number(text: &str) -> u64 {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.unwrap_or_else(|error| panic!("`{text}` in a filter: {error}"))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_else(|| panic!("no text `{key}` in {value}"))
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn words(value: &Value, key: &str) -> Vec<String> {
+    list(value, key).iter().map(|word| word.as_str().expect("a list of words").to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of a call in each rule that names it.
+    fn answers(config: &Value, call: &str) -> Vec<String> {
+        let rules =
+            list(config, "syscalls").iter().filter(|rule| words(rule, "names").contains(&call.to_owned()));
+        rules
+            .map(|rule| format!("{}{}", text(rule, "action"), rule.get("args").map_or("", |_| " if")))
+            .collect()
+    }
+
+    #[test]
+    fn capabilities_decide_on_rules() {
+        let admin = ["CAP_SYS_ADMIN".to_owned()];
+        for (filter, capabilities, call, expected) in [
+            (Filter::Containerd, &admin[..], "unshare", &["SCMP_ACT_ALLOW"][..]),
+            (Filter::Containerd, &[], "unshare", &[]),
+            (Filter::Containerd, &[], "clone", &["SCMP_ACT_ALLOW if"]),
+            (Filter::Containerd, &[], "clone3", &["SCMP_ACT_ERRNO"]),
+            (Filter::Crio, &[], "chroot", &["SCMP_ACT_ERRNO"]),
+            (Filter::Crio, &admin, "sethostname", &["SCMP_ACT_ALLOW"]),
+            (Filter::Crio, &[], "ptrace", &["SCMP_ACT_ALLOW"]),
+        ] {
+            let config = config(Some(filter), capabilities, &[]).expect("a filter");
+            assert_eq!(answers(&config, call), expected, "{call} under {filter:?} with {capabilities:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_taken_away_has_one_answer() {
+        let denied = ["ptrace".to_owned(), "clone".to_owned()];
+        for filter in [None, Some(Filter::Containerd), Some(Filter::Crio)] {
+            let config = config(filter, &[], &denied).expect("a filter");
+            for call in ["ptrace", "clone"] {
+                assert_eq!(answers(&config, call), ["SCMP_ACT_ERRNO"], "{call} under {filter:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_filtered_where_nothing_is_denied() {
+        assert_eq!(config(None, &[], &[]), None);
+    }
+
+    #[test]
+    fn conditions_are_of_arguments() {
+        assert_eq!(
+            argument("0 & 0x7e020000 == 0"),
+            json!({ "index": 0, "op": "SCMP_CMP_MASKED_EQ", "value": 0x7e02_0000, "valueTwo": 0 })
+        );
+        assert_eq!(argument("2 != 9"), json!({ "index": 2, "op": "SCMP_CMP_NE", "value": 9, "valueTwo": 0 }));
+    }
+}
