@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use engine::StorageDriver;
 use sandbox::{Choice, Fact, Facts, ProbeSettings, Requested, Seccomp};
 use serde_json::{Value, json};
 
@@ -133,7 +134,7 @@ fn bounding(facts: &Facts) -> String {
 }
 
 fn driver(choice: &Choice) -> &'static str {
-    if choice.overlay.is_some() { "overlay" } else { "vfs" }
+    if StorageDriver::best(choice) == StorageDriver::Overlay { "overlay" } else { "vfs" }
 }
 
 fn seccomp(state: Seccomp) -> &'static str {

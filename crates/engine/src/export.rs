@@ -94,7 +94,8 @@ impl Shared {
             source,
         })?;
         let failed = |source| Cause::Layer { action: format!("write to `{}`", dir.display()), source };
-        let to = layer::Root::open(dir).map_err(failed)?;
+        // With one id, all files there are the user's.
+        let to = layer::Root::open_with(dir, self.host()?.keeping.owners()).map_err(failed)?;
         crate::snapshot::vfs::copy(view.root(), &to)?;
         Ok(dir.display().to_string())
     }

@@ -24,6 +24,7 @@ mod input;
 mod name;
 mod options;
 pub mod outline;
+mod owners;
 mod pack;
 mod parallel;
 mod plan;
@@ -47,7 +48,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use oci::{Descriptor, Digest, Platform, Reference};
-use sandbox::{Cancellation, Choice, IdMap};
+use sandbox::{Cancellation, Choice, IdMap, Isolation};
 use store::{Store, WorkDir};
 
 pub use base::Image;
@@ -66,6 +67,7 @@ use base::Bases;
 use context::Contexts;
 use copy::Filter;
 use input::ALL;
+use owners::Keeping;
 use plan::{Plan, PlannedStage};
 use resolve::first_base;
 use secret::Guard;
@@ -130,6 +132,8 @@ struct Sandboxed {
     driver: Box<dyn Driver>,
     /// Whether overlay can be mounted in the work directory, whatever the driver does.
     overlay: Option<sandbox::OverlayXattrs>,
+    keeping: Keeping,
+    isolation: Isolation,
     ids: IdMap,
 }
 
@@ -148,21 +152,28 @@ impl std::fmt::Debug for Host {
 impl Engine {
     /// An engine that can do everything. The process must have entered the namespaces of `host.choice`.
     ///
-    /// Fails if `host.driver` is overlay and nothing of that kind can be mounted on the store's file system.
+    /// Fails if `host.driver` is overlay and nothing of that kind can be mounted on the store's file system, or there is
+    /// only one id.
     pub fn new(host: Host) -> Result<Self, Error> {
         let mut shared = Shared::new(host.store, host.registry, host.events, host.cancel)?;
         let dir = shared.new_dir("snapshots")?;
         let store = Arc::clone(&shared.store);
-        let driver: Box<dyn Driver> = match (host.driver, host.choice.overlay) {
-            (StorageDriver::Auto | StorageDriver::Overlay, Some(xattrs)) => {
-                Box::new(Overlay::new(store, xattrs, dir))
+        let (isolation, overlay) = (host.choice.isolation, host.choice.overlay);
+        let keeping = Keeping::of(&host.choice.identity);
+        let wanted = match host.driver {
+            StorageDriver::Auto => StorageDriver::best(&host.choice),
+            driver => driver,
+        };
+        let driver: Box<dyn Driver> = match (wanted, overlay) {
+            (StorageDriver::Overlay, _) if keeping == Keeping::Tables => {
+                return Err(Cause::OverlayWithOneId.into());
             }
             (StorageDriver::Overlay, None) => return Err(Cause::NoOverlay.into()),
-            (StorageDriver::Auto | StorageDriver::Vfs, _) => Box::new(Vfs::new(store, dir)),
+            (StorageDriver::Overlay, Some(xattrs)) => Box::new(Overlay::new(store, xattrs, dir)),
+            (StorageDriver::Auto | StorageDriver::Vfs, _) => Box::new(Vfs::new(store, dir, keeping)),
         };
         let ids = host.choice.identity.map().clone();
-        let overlay = host.choice.overlay;
-        shared.sandboxed = Some(Sandboxed { driver, overlay, ids });
+        shared.sandboxed = Some(Sandboxed { driver, overlay, keeping, isolation, ids });
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use containerfile::Source;
 use layer::Compression;
 use oci::{Platform, Reference};
+use sandbox::Choice;
 
 use crate::name::ImageName;
+use crate::owners::Keeping;
 use crate::secret::Secret;
 
 /// When a base image is looked up in its registry though the store has one of that name.
@@ -51,13 +53,23 @@ pub enum Network {
 /// Where a step's snapshot lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StorageDriver {
-    /// Overlay where it can be mounted on the store's file system, else vfs.
+    /// Overlay where it can be mounted on the store's file system and there are many ids, else vfs.
     #[default]
     Auto,
     /// An overlay mount per step.
     Overlay,
     /// One working tree per stage, changed in place.
     Vfs,
+}
+
+impl StorageDriver {
+    /// What `Auto` means to a builder that works in this way.
+    pub fn best(choice: &Choice) -> Self {
+        match (Keeping::of(&choice.identity), choice.overlay) {
+            (Keeping::Disk, Some(_)) => Self::Overlay,
+            _ => Self::Vfs,
+        }
+    }
 }
 
 /// A directory or file of the machine that every RUN can see.

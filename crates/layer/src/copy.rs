@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, linkat, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, linkat, openat};
 use rustix::io::Errno;
 
 use crate::Error;
@@ -156,7 +156,7 @@ impl<'a> Copier<'a> {
         if let Some(inode) = self.linked.remove(destination) {
             self.links.remove(&inode);
         }
-        match unlinkat(&dir, name, AtFlags::empty()) {
+        match self.to.owners().unlink(dir.as_fd(), name, AtFlags::empty()) {
             Ok(()) => make(dir.as_fd(), name).context("make", destination),
             Err(Errno::ISDIR) => Err(refused(destination, FileKind::Directory, kind)),
             Err(errno) => Err(Error::io("replace", destination, errno)),

@@ -3,7 +3,8 @@
 //!
 //! With a table, [`ownership`] says what of a file is on disk. Whoever reads a tree is told what is true by
 //! [`correct`](Owners::correct), and whoever makes an entry gives it to its owner by [`give`](Owners::give), which also
-//! forgets what was known of an earlier file with the same inode number.
+//! forgets what was known of an earlier file with the same inode number. A file that is gone is forgotten at once, as
+//! another tree may get its number.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ownership::{DeviceKind, Kind, Record, Table, disk_mode};
-use rustix::fs::{AtFlags, Gid, Mode, RawMode, Uid, chmodat, chownat, fchmod, fchown};
+use rustix::fs::{AtFlags, Gid, Mode, RawMode, Uid, chmodat, chownat, fchmod, fchown, unlinkat};
 use rustix::io::Errno;
 
 use crate::Error;
@@ -130,6 +131,21 @@ impl Owners {
             set_mode(own_mode(kind, to.mode))?;
         }
         self.note(&on_disk, record(to, Xattrs::new(), device_of(node)));
+        Ok(())
+    }
+
+    /// Removes an entry with `flags` of unlinkat(2), and forgets a file that had no other name.
+    pub(crate) fn unlink(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        flags: AtFlags,
+    ) -> rustix::io::Result<()> {
+        let known = if self.is_in_table() { Some(Metadata::read(parent, name)?) } else { None };
+        unlinkat(parent, name, flags)?;
+        if let Some(gone) = known.filter(|metadata| !metadata.is_hard_linked()) {
+            self.change(|table| table.forget(gone.inode.number));
+        }
         Ok(())
     }
 

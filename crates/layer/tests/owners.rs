@@ -250,7 +250,24 @@ fn what_changed_in_the_table_alone_is_found() {
 }
 
 #[test]
-fn files_that_are_gone_are_forgotten() {
+fn what_is_removed_is_forgotten() {
+    let (_dir, root) = kept();
+    let archive = archive();
+    as_user(|| {
+        unpack(&archive[..], &root, Path::new(""), &LAYER).unwrap();
+        for name in root.read_dir(Path::new("")).unwrap().iter().filter(|name| *name != "same-again") {
+            root.remove_all(Path::new(name)).unwrap();
+        }
+        let same = stat(&root, "same-again");
+        assert_eq!((same.kind, same.uid), (FileKind::CharDevice, 7), "it had another name");
+        root.remove_all(Path::new("same-again")).unwrap();
+        root.set_ownership(Path::new(""), &Ownership { uid: 0, gid: 0, mode: 0o755 }).unwrap();
+    });
+    assert!(root.owners().table().unwrap().is_empty());
+}
+
+#[test]
+fn files_that_a_step_has_removed_are_forgotten() {
     let (dir, root) = kept();
     let archive = archive();
     as_user(|| unpack(&archive[..], &root, Path::new(""), &LAYER).unwrap());

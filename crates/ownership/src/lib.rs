@@ -50,6 +50,17 @@ impl Table {
         self.records.retain(|inode, _| exists(*inode));
     }
 
+    /// Takes over what differs between `from` and `to`, two states of a table.
+    pub fn apply(&mut self, from: &Self, to: &Self) {
+        for inode in from.records.keys().chain(to.records.keys()) {
+            match (from.record(*inode), to.record(*inode)) {
+                (old, new) if old == new => {}
+                (_, Some(record)) => drop(self.records.insert(*inode, record.clone())),
+                (_, None) => self.forget(*inode),
+            }
+        }
+    }
+
     /// Whether the disk says everything.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
@@ -77,5 +88,18 @@ mod tests {
         assert_eq!(known(&table), [3]);
         table.retain(|inode| inode != 3);
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn two_who_change_a_table_at_once_lose_nothing() {
+        let table = |owners: &[(u64, u32)]| {
+            let record = |uid: &u32| Record { uid: *uid, ..Record::default() };
+            Table { records: owners.iter().map(|(inode, uid)| (*inode, record(uid))).collect() }
+        };
+        let before = table(&[(1, 1), (2, 2), (3, 3)]);
+        let (ours, theirs) = (table(&[(1, 9), (3, 3), (4, 4)]), table(&[(1, 1), (2, 2), (5, 5)]));
+        let mut both = theirs;
+        both.apply(&before, &ours);
+        assert_eq!(both, table(&[(1, 9), (4, 4), (5, 5)]));
     }
 }

@@ -1,4 +1,5 @@
-//! Directories that steps find again in the next build: `cache-mounts/KEY/N/fs/`.
+//! Directories that steps find again in the next build: `cache-mounts/KEY/N/fs/`, each with room for a table of what
+//! belongs to whom in it, `N/ownership`.
 //!
 //! N counts those who each want one of their own at the same time; all others use 0. `N/lock` is held by whoever uses
 //! the directory, and vanishes with its process; it says which process that is. The modification time of `N` tells when
@@ -19,6 +20,8 @@ use crate::{Error, Store, files, remove};
 
 /// Processes beyond this number wait for each other.
 const OWN_LIMIT: u32 = 1000;
+/// The file beside a directory that says what belongs to whom in it.
+const OWNERSHIP: &str = "ownership";
 
 /// Who else may use a cache directory at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +108,11 @@ impl HeldCacheMount {
     pub fn root(&self) -> &Path {
         &self.root
     }
+
+    /// Where its ownership table is kept, if it needs one.
+    pub fn ownership(&self) -> PathBuf {
+        self.root.with_file_name(OWNERSHIP)
+    }
 }
 
 /// A cache directory in the making; dropped without a commit, it is removed.
@@ -119,6 +127,11 @@ impl StagedCacheMount {
     /// The empty directory, of mode 0755, that steps will see.
     pub fn root(&self) -> PathBuf {
         self.dir.join("fs")
+    }
+
+    /// Where its ownership table is kept, if it needs one.
+    pub fn ownership(&self) -> PathBuf {
+        self.dir.join(OWNERSHIP)
     }
 
     /// Puts it into the store. If another process was faster, its directory stays and this one is removed.

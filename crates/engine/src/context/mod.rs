@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use containerfile::Source;
-use layer::Root;
+use layer::{Owners, Root};
 
 use crate::Shared;
 use crate::copy::Filter;
@@ -39,7 +39,7 @@ pub(crate) struct Contexts {
     /// Those of `--build-context` that are directories.
     pub(crate) named: BTreeMap<String, Arc<Context>>,
     /// Copies of what can be seen of them: by what messages call the context, and the path in it.
-    pub(crate) copies: Mutex<BTreeMap<(String, PathBuf), PathBuf>>,
+    pub(crate) copies: Mutex<BTreeMap<(String, PathBuf), (PathBuf, Owners)>>,
 }
 
 impl Contexts {

@@ -25,7 +25,7 @@ impl Cause {
             Self::UnknownName { kind, .. } => {
                 Some(format!("create the {kind} in an earlier RUN, or write its number instead"))
             }
-            Self::UnmappedId { .. } => Some(
+            Self::UnmappedId { .. } | Self::UnseenOwners => Some(
                 "`builder doctor` tells how to get more ids (subordinate ids, CAP_SETUID and CAP_SETGID, or root)".into(),
             ),
             Self::MissingSecret { id } => Some(format!("give it with `--secret id={id},src=FILE` or `--secret id={id},env=NAME`")),
@@ -53,7 +53,7 @@ impl Cause {
                 "read it where it is mounted and write it nowhere, or allow it with `--allow-secret-in-layer`".into(),
             ),
             Self::NoVolumeOverlay { .. } => Some("mount it with `:ro`, or give a copy of it with `:rw`".into()),
-            Self::NoOverlay => Some("leave --storage-driver out; `builder doctor` tells why overlay is refused".into()),
+            Self::NoOverlay | Self::OverlayWithOneId => Some("leave --storage-driver out; `builder doctor` tells why overlay is refused".into()),
             Self::Registry { source, .. } | Self::Download { source, .. } => source.hint(),
             Self::Store(source) => source.hint().map(str::to_owned),
             Self::Layer { source, .. } | Self::OpenImage { source, .. } => source.hint().map(str::to_owned),

@@ -379,6 +379,17 @@ pub enum Cause {
     /// `--storage-driver=overlay` where nothing of that kind can be mounted.
     #[error("overlay cannot be mounted on the file system of the store")]
     NoOverlay,
+    /// `--storage-driver=overlay` where a table says whom files belong to.
+    #[error(
+        "overlay cannot be used with one id, where a table beside each tree says whom its files belong to"
+    )]
+    OverlayWithOneId,
+    /// A RUN that would see, and write, other owners and modes than those that its files have.
+    #[error("a step in namespaces of one id cannot see whom the files that it needs belong to")]
+    UnseenOwners,
+    /// A table of owners cannot be read or written.
+    #[error(transparent)]
+    Ownership(#[from] ownership::Error),
     /// An operation on a root file system by an engine without one.
     #[error("this operation needs the builder's namespaces")]
     NotEntered,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use containerfile::{BindMount, MountFlag};
-use layer::{Adjust, Copier, FileKind, Flow, Metadata, Root, walk};
+use layer::{Adjust, Copier, FileKind, Flow, Metadata, Owners, Root, walk};
 use oci::{Digest, Digester};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use sandbox::{Link, Overlay, Source, Submounts, Upper};
@@ -16,6 +16,7 @@ use super::{INSTRUCTION, Surroundings};
 use crate::copy::{Match, find_one};
 use crate::error::{Cause, Error};
 use crate::input::Reading;
+use crate::owners::Keeping;
 use crate::plan::Origin;
 use crate::snapshot::chain;
 use crate::solve::Solver;
@@ -90,26 +91,42 @@ impl Solver<'_> {
     ) -> Result<Source, Error> {
         let Some(root) = reading.root() else { return self.own_dir(mounted).map(Source::from) };
         if bind.flags.contains(&MountFlag::Chown) {
-            let dir = self.own_dir(mounted)?;
-            copy(root, found, &dir, Some((around.user.uid, around.user.gid)))?;
-            return Ok(dir.join(COPY).into());
+            return self.own_copy(root, found, Some((around.user.uid, around.user.gid)), mounted);
         }
         let source = if is_plain(reading, root, found)? {
             let link = if found.kind == FileKind::Symlink { Link::Kept } else { Link::Followed };
+            mounted.owners.push(root.owners().clone());
             Source { root: root.path().to_owned(), path: found.source.clone(), link }
         } else {
-            self.visible_copy(reading, root, found)?.into()
+            let (path, owners) = self.visible_copy(reading, root, found)?;
+            mounted.owners.push(owners);
+            path.into()
         };
         if bind.read_only {
             return Ok(source);
         }
+        // The files of an overlay are in another file system than those that a table is about.
         if found.kind == FileKind::Directory
+            && self.shared.host()?.keeping == Keeping::Disk
             && let Some(path) = self.overlay(&source.root.join(&source.path), mounted)?
         {
             return Ok(path.into());
         }
+        self.own_copy(root, found, (!reading.keeps_owners()).then_some((0, 0)), mounted)
+    }
+
+    /// A copy that lasts as long as `mounted`.
+    fn own_copy(
+        &self,
+        root: &Root,
+        found: &Match,
+        owner: Option<(u32, u32)>,
+        mounted: &mut Mounted,
+    ) -> Result<Source, Error> {
         let dir = self.own_dir(mounted)?;
-        copy(root, found, &dir, (!reading.keeps_owners()).then_some((0, 0)))?;
+        let owners = self.shared.host()?.keeping.owners();
+        copy(root, found, &dir, &owners, owner)?;
+        mounted.owners.push(owners);
         Ok(dir.join(COPY).into())
     }
 
@@ -121,15 +138,21 @@ impl Solver<'_> {
     }
 
     /// What of a context can be seen, owned by root; made once for all steps, which must not change it.
-    fn visible_copy(&self, reading: &Reading, root: &Root, found: &Match) -> Result<PathBuf, Error> {
+    fn visible_copy(
+        &self,
+        reading: &Reading,
+        root: &Root,
+        found: &Match,
+    ) -> Result<(PathBuf, Owners), Error> {
         let mut copies = self.contexts.copies.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (reading.name.clone(), found.source.clone());
         if let Some(known) = copies.get(&key) {
             return Ok(known.clone());
         }
         let dir = self.shared.new_dir("context")?;
-        copy(root, found, &dir, Some((0, 0)))?;
-        let made = dir.join(COPY);
+        let owners = self.shared.host()?.keeping.owners();
+        copy(root, found, &dir, &owners, Some((0, 0)))?;
+        let made = (dir.join(COPY), owners);
         copies.insert(key, made.clone());
         Ok(made)
     }
@@ -198,9 +221,15 @@ fn is_plain(reading: &Reading, root: &Root, found: &Match) -> Result<bool, Error
 }
 
 /// Copies what can be seen to [`COPY`] in `dir`.
-fn copy(root: &Root, found: &Match, dir: &Path, owner: Option<(u32, u32)>) -> Result<(), Error> {
+fn copy(
+    root: &Root,
+    found: &Match,
+    dir: &Path,
+    owners: &Owners,
+    owner: Option<(u32, u32)>,
+) -> Result<(), Error> {
     let failed = |source| failed("copy what is to be mounted", source);
-    let to = Root::open(dir).map_err(failed)?;
+    let to = Root::open_with(dir, owners.clone()).map_err(failed)?;
     let mut copier = Copier::new(root, &to, Adjust { owner, mode: None });
     if found.kind == FileKind::Directory {
         copier.copy(&found.source, Path::new(COPY)).map_err(failed)?;

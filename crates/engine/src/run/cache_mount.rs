@@ -3,13 +3,13 @@
 //! What is in them was written by steps, so no path in them is followed but inside of them.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use containerfile::{CacheMount, MountFlag, MountSpec, Sharing};
-use layer::{Adjust, Copier, FileKind, Ownership, Root};
+use layer::{Adjust, Copier, FileKind, Owners, Ownership, Root};
 use oci::Digest;
+use ownership::Table;
 use sandbox::{Link, Source, Submounts};
 use store::{CacheSharing, HeldCacheMount, StagedCacheMount};
 
@@ -18,18 +18,57 @@ use super::{INSTRUCTION, RunOp, Surroundings};
 use crate::copy::find_one;
 use crate::error::{Cause, Error};
 use crate::event::Event;
+use crate::owners::{Keeping, StepTable};
 use crate::plan::Origin;
 use crate::snapshot::chain;
 use crate::solve::Solver;
 
 /// How long between two looks at a directory that another one has.
 const PAUSE: Duration = Duration::from_millis(100);
+const FILL: &str = "fill a new cache";
 
 /// The cache directories of one RUN.
 pub(super) struct Caches {
-    held: BTreeMap<Digest, HeldCacheMount>,
+    held: BTreeMap<Digest, HeldCache>,
     /// By the number of the mount.
     keys: BTreeMap<usize, (Digest, Ownership)>,
+}
+
+/// A cache directory in use.
+pub(super) struct HeldCache {
+    directory: HeldCacheMount,
+    root: Root,
+    /// What its ownership table said when it was taken hold of.
+    before: Table,
+}
+
+impl HeldCache {
+    fn new(directory: HeldCacheMount, keeping: Keeping) -> Result<Self, Error> {
+        let owners = match keeping {
+            Keeping::Disk => Owners::on_disk(),
+            Keeping::Tables => Owners::in_table(Table::load(&directory.ownership())?),
+        };
+        let before = owners.table().unwrap_or_default();
+        let failed = |source| Cause::Layer { action: "open a cache".to_owned(), source };
+        let root = Root::open_with(directory.root(), owners).map_err(failed)?;
+        // A builder that was killed has not kept what its step has removed.
+        root.forget_removed().map_err(failed)?;
+        Ok(Self { directory, root, before })
+    }
+
+    /// Whom its files belong to.
+    pub(super) fn owners(&self) -> &Owners {
+        self.root.owners()
+    }
+
+    /// Keeps what a step has said of its files, beside what other steps have said meanwhile.
+    pub(super) fn learn(&self, step: &StepTable) -> Result<(), Error> {
+        step.tell(&self.root)?;
+        let path = self.directory.ownership();
+        let mut kept = Table::load(&path)?;
+        kept.apply(&self.before, &self.owners().table().unwrap_or_default());
+        Ok(kept.save(&path)?)
+    }
 }
 
 impl Solver<'_> {
@@ -52,7 +91,8 @@ impl Solver<'_> {
         let mut held = BTreeMap::new();
         for (key, (mount, cache, sharing)) in wanted {
             let directory = self.hold(key, mount, cache, sharing, around);
-            held.insert(key, directory.map_err(|error| error.at(mount.place.clone()))?);
+            let cache = directory.and_then(|held| HeldCache::new(held, self.shared.host()?.keeping));
+            held.insert(key, cache.map_err(|error| error.at(mount.place.clone()))?);
         }
         Ok(Caches { held, keys })
     }
@@ -112,22 +152,21 @@ impl Solver<'_> {
         cache: &CacheMount,
         around: &Surroundings<'_>,
     ) -> Result<(), Error> {
-        let dir = staged.root();
+        let ownership = around.ownership(cache);
+        self.shared.check_ids(ownership.uid, ownership.gid)?;
+        let failed = |source| Cause::Layer { action: FILL.to_owned(), source };
+        let root = Root::open_with(staged.root(), self.shared.host()?.keeping.owners()).map_err(failed)?;
         if let Some(origin) = &mount.from {
-            self.seed(&dir, cache, origin)?;
+            self.seed(&root, cache, origin)?;
         }
-        let Ownership { uid, gid, mode } = around.ownership(cache);
-        self.shared.check_ids(uid, gid)?;
-        let failed = |action| {
-            let path = dir.clone();
-            move |source| Cause::Io { action, path, source }
-        };
-        chown(&dir, Some(uid), Some(gid)).map_err(failed("set the owner of"))?;
-        std::fs::set_permissions(&dir, PermissionsExt::from_mode(mode)).map_err(failed("set the mode of"))?;
+        root.set_ownership(Path::new(""), &ownership).map_err(failed)?;
+        if let Some(table) = root.owners().table() {
+            table.save(&staged.ownership())?;
+        }
         Ok(staged.commit()?)
     }
 
-    fn seed(&self, dir: &Path, cache: &CacheMount, origin: &Origin) -> Result<(), Error> {
+    fn seed(&self, to: &Root, cache: &CacheMount, origin: &Origin) -> Result<(), Error> {
         let reading = self.reading(origin, INSTRUCTION)?;
         let found = find_one(&reading, &cache.source, false, INSTRUCTION)?;
         let Some(from) = reading.root() else { return Ok(()) };
@@ -136,10 +175,9 @@ impl Solver<'_> {
             let text = cache.source.clone();
             return Err(Cause::InvalidArgument { what: "source of a cache mount", text, why }.into());
         }
-        let failed = |source| Cause::Layer { action: "fill a new cache".to_owned(), source };
-        let to = Root::open(dir).map_err(failed)?;
+        let failed = |source| Cause::Layer { action: FILL.to_owned(), source };
         let owner = (!reading.keeps_owners()).then_some((0, 0));
-        let mut copier = Copier::new(from, &to, Adjust { owner, mode: None });
+        let mut copier = Copier::new(from, to, Adjust { owner, mode: None });
         for entry in &found.entries {
             copier.copy(&found.path_of(entry), entry).map_err(failed)?;
         }
@@ -165,14 +203,14 @@ impl Caches {
             Some(_) => PathBuf::new(),
         };
         if !path.as_os_str().is_empty() {
-            let made = Root::open(held.root()).and_then(|root| root.create_dir_all(&path, ownership));
+            let made = held.root.create_dir_all(&path, ownership);
             made.map_err(|source| Cause::Layer {
                 action: format!("make `{}` in the cache", cache.source),
                 source,
             })?;
         }
         mounted.mounts.push(sandbox::Mount::Bind {
-            source: Source { root: held.root().to_owned(), path, link: Link::Followed },
+            source: Source { root: held.root.path().to_owned(), path, link: Link::Followed },
             target: cache.target.clone().into(),
             limits: limits(cache.read_only, &cache.flags),
             submounts: Submounts::LeftOut,
@@ -181,7 +219,7 @@ impl Caches {
     }
 
     /// What must be kept while the step runs.
-    pub(super) fn into_held(self) -> Vec<HeldCacheMount> {
+    pub(super) fn into_held(self) -> Vec<HeldCache> {
         self.held.into_values().collect()
     }
 }
@@ -210,5 +248,40 @@ fn waiting_for(cache: &CacheMount, by: Option<u32>) -> String {
             format!("the cache `{id}`, which process {process} is using")
         }
         _ => format!("the cache `{id}`, which another step is using"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use store::Store;
+
+    use super::*;
+    use crate::owners::tests::{give, seen};
+
+    #[test]
+    fn a_cache_keeps_what_two_steps_say_of_its_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let hold = || store.cache_mount(&Digest::of(b"key"), CacheSharing::Shared).unwrap();
+        let store::CacheMount::Missing(staged) = hold() else { panic!("there is one") };
+        for name in ["a", "b"] {
+            fs::write(staged.root().join(name), name).unwrap();
+        }
+        staged.commit().unwrap();
+        let held = || {
+            let store::CacheMount::Ready(held) = hold() else { panic!("there is none") };
+            HeldCache::new(held, Keeping::Tables).unwrap()
+        };
+        for (cache, name, uid) in [(held(), "a", 1), (held(), "b", 2)] {
+            let step = seen(dir.path(), std::iter::once(&cache.root));
+            give(&step, &cache.root.path().join(name), uid);
+            cache.learn(&step).unwrap();
+            step.remove().unwrap();
+        }
+        let cache = held();
+        let uid = |name: &str| cache.root.lstat(Path::new(name)).unwrap().unwrap().uid;
+        assert_eq!((uid("a"), uid("b")), (1, 2));
     }
 }

@@ -19,10 +19,12 @@ use crate::Shared;
 use crate::error::{Cause, Error};
 use crate::event::StepId;
 use crate::options::{Network, Volume};
+use crate::owners::StepTable;
 use crate::secret::Mask;
 use crate::solve::Solver;
 use crate::users::{User, user};
 
+use self::mount::Mounted;
 use self::output::Output;
 
 pub(crate) use self::mount::{MountInputs, RunMount};
@@ -123,11 +125,13 @@ impl Solver<'_> {
         let mut mounts = self.shared.network_files(op)?;
         mounts.append(&mut mounted.mounts);
         mounts.extend(op.script.as_ref().map(Script::mount));
+        let trees = std::iter::once(root.owners()).chain(mounted.owners());
+        let table = self.shared.step_table(trees)?;
         let mut env = environment(op, &user.home);
         env.append(&mut mounted.env);
         let spec = RunSpec {
             rootfs: root.path().to_owned(),
-            ownership: None,
+            ownership: table.as_ref().map(StepTable::path),
             mounts,
             argv: op.argv.iter().map(OsString::from).collect(),
             env,
@@ -144,15 +148,22 @@ impl Solver<'_> {
             },
             hostname: op.hostname.clone().unwrap_or_else(|| HOSTNAME.to_owned()),
         };
-        self.shared.execute(&spec, step, &self.guard.mask)?;
+        let done = self.shared.execute(&spec, step, &self.guard.mask);
+        // Caches stay as they are, also after a failure.
+        let learnt = table.map_or(Ok(()), |table| learn(table, root, &mounted));
+        done.and(learnt)?;
         mounted.close()
     }
 }
 
 impl Shared {
-    /// An error if there is no such user or group in the builder's namespace.
+    /// An error if there is no such user or group in the builder's namespace, and none can be pretended.
     fn check_ids(&self, uid: u32, gid: u32) -> Result<(), Error> {
-        let ids = &self.host()?.ids;
+        let host = self.host()?;
+        if host.pretends_owners() {
+            return Ok(());
+        }
+        let ids = &host.ids;
         for (kind, id, mapped) in
             [("user", uid, ids.contains_uid(uid)), ("group", gid, ids.contains_gid(gid))]
         {
@@ -209,6 +220,13 @@ impl Shared {
         }
         Ok(mounts)
     }
+}
+
+/// Keeps what a step has said of the owners of files.
+fn learn(table: StepTable, root: &Root, mounted: &Mounted) -> Result<(), Error> {
+    table.tell(root)?;
+    mounted.caches.iter().try_for_each(|cache| cache.learn(&table))?;
+    table.remove()
 }
 
 fn environment(op: &RunOp, home: &str) -> Vec<(String, String)> {

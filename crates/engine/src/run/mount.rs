@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use containerfile::{MountFlag, MountSpec, TmpfsMount};
-use layer::Root;
+use layer::{Owners, Root};
 use sandbox::{Access, Content, Limits, MountGuard, SocketServer, TmpfsStart};
-use store::HeldCacheMount;
 
 use super::bind::{BindInput, keeps_link};
+use super::cache_mount::HeldCache;
 use super::{RunOp, Surroundings};
 use crate::error::{Cause, Error, Place};
 use crate::input::Reading;
@@ -42,7 +42,9 @@ pub(super) struct Mounted {
     pub(super) secret_env: Vec<(String, Content)>,
     pub(super) overlays: Vec<MountGuard>,
     pub(super) readings: Vec<Reading>,
-    pub(super) caches: Vec<HeldCacheMount>,
+    pub(super) caches: Vec<HeldCache>,
+    /// Whom the files of its binds belong to.
+    pub(super) owners: Vec<Owners>,
     /// Agents that its ssh mounts talk to.
     pub(super) agents: Vec<SocketServer>,
     /// Directories of this step alone.
@@ -50,6 +52,11 @@ pub(super) struct Mounted {
 }
 
 impl Mounted {
+    /// Whom all files belong to that the step sees of trees of ours, its root file system aside.
+    pub(super) fn owners(&self) -> impl Iterator<Item = &Owners> {
+        self.owners.iter().chain(self.caches.iter().map(HeldCache::owners))
+    }
+
     /// Takes away what was made for the step.
     pub(super) fn close(self) -> Result<(), Error> {
         drop((self.overlays, self.readings, self.caches, self.agents));

@@ -9,7 +9,7 @@ pub(crate) mod vfs;
 use std::io::Read;
 use std::path::Path;
 
-use layer::{Changeset, Root, UnpackOptions};
+use layer::{Changeset, Owners, Root, UnpackOptions};
 use oci::{ChainId, Descriptor, DiffId, Digester, Reference};
 use store::Store;
 
@@ -115,8 +115,8 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-fn open(path: &Path) -> Result<Root, Error> {
-    Root::open(path).map_err(|source| {
+fn open(path: &Path, owners: Owners) -> Result<Root, Error> {
+    Root::open_with(path, owners).map_err(|source| {
         Cause::Layer { action: format!("open the root file system `{}`", path.display()), source }.into()
     })
 }

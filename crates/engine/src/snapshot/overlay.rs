@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use layer::{Adjust, Copier, Root, overlay_changes};
+use layer::{Adjust, Copier, Owners, Root, overlay_changes};
 use oci::ChainId;
 use sandbox::{MountGuard, OverlayXattrs, Upper, mount_overlay};
 use store::Store;
 
-use super::{Changes, Driver, Layer, Tree, View, chain, make_dir, open, unpack};
+use super::{Changes, Driver, Layer, Tree, View, chain, make_dir, unpack};
 use crate::error::{Cause, Error};
 
 /// The driver.
@@ -192,6 +192,10 @@ impl View for Mounted {
     fn root(&self) -> &Root {
         &self.root
     }
+}
+
+fn open(path: &Path) -> Result<Root, Error> {
+    super::open(path, Owners::on_disk())
 }
 
 /// The root of an overlay has the attributes of its upper directory, so a fresh one takes over those below.

@@ -155,7 +155,7 @@ impl Root {
             return Err(Error::io("remove", path, Errno::BUSY));
         };
         match self.open_parent(&canonical) {
-            Ok(parent) => remove_entry(parent.as_fd(), name, &canonical),
+            Ok(parent) => remove_entry(&self.owners, parent.as_fd(), name, &canonical),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(()),
             Err(errno) => Err(Error::io("open the parent directory of", path, errno)),
         }

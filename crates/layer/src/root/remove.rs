@@ -4,26 +4,33 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, chmodat, unlinkat};
+use rustix::fs::{AtFlags, Mode, chmodat};
 use rustix::io::Errno;
 
 use crate::Error;
 use crate::descent::Descent;
 use crate::error::Context;
+use crate::owners::Owners;
 
 const OPERATION: &str = "remove";
 
-/// Removes the entry `name` of `parent` and all below it; nothing there is no error. `path` is for messages.
-pub(crate) fn remove_entry(parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<(), Error> {
-    match unlinkat(parent, name, AtFlags::empty()) {
+/// Removes the entry `name` of `parent`, whose files belong to `owners`, and all below it; nothing there is no error.
+/// `path` is for messages.
+pub(crate) fn remove_entry(
+    owners: &Owners,
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+    path: &Path,
+) -> Result<(), Error> {
+    match owners.unlink(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::ISDIR) => remove_dir(parent, name, path),
+        Err(Errno::ISDIR) => remove_dir(owners, parent, name, path),
         Err(errno) => Err(Error::io(OPERATION, path, errno)),
     }
 }
 
-fn remove_dir(parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<(), Error> {
-    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+fn remove_dir(owners: &Owners, parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<(), Error> {
+    match owners.unlink(parent, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => return Ok(()),
         Err(Errno::NOTEMPTY | Errno::EXIST) => {}
         Err(errno) => return Err(Error::io(OPERATION, path, errno)),
@@ -34,7 +41,7 @@ fn remove_dir(parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<(), E
     let mut frames = vec![(name.to_owned(), descent.names(path)?)];
     while let Some((name, names)) = frames.last_mut() {
         if let Some(entry) = names.pop() {
-            if let Some(inner) = remove_or_enter(&mut descent, &entry, path)? {
+            if let Some(inner) = remove_or_enter(owners, &mut descent, &entry, path)? {
                 frames.push((entry, inner));
             }
             continue;
@@ -42,8 +49,8 @@ fn remove_dir(parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<(), E
         let name = std::mem::take(name);
         frames.pop();
         match descent.leave(path)? {
-            Some(above) => unlinkat(above, &name, AtFlags::REMOVEDIR).context(OPERATION, path)?,
-            None => unlinkat(parent, &name, AtFlags::REMOVEDIR).context(OPERATION, path)?,
+            Some(above) => owners.unlink(above, &name, AtFlags::REMOVEDIR).context(OPERATION, path)?,
+            None => owners.unlink(parent, &name, AtFlags::REMOVEDIR).context(OPERATION, path)?,
         }
     }
     Ok(())
@@ -51,11 +58,12 @@ fn remove_dir(parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<(), E
 
 /// Removes `entry` of the current directory, or enters it and returns the names in it.
 fn remove_or_enter(
+    owners: &Owners,
     descent: &mut Descent,
     entry: &OsStr,
     path: &Path,
 ) -> Result<Option<Vec<OsString>>, Error> {
-    match unlinkat(descent.current(), entry, AtFlags::empty()) {
+    match owners.unlink(descent.current(), entry, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(None),
         Err(Errno::ISDIR) => {
             make_writable(descent.current(), entry, path)?;

@@ -211,7 +211,7 @@ impl<'a> Unpacker<'a> {
             Err(Errno::EXIST) => {}
             answer => return answer.context("make", path),
         }
-        remove_entry(dir, name, path)?;
+        remove_entry(self.root.owners(), dir, name, path)?;
         self.removed(path);
         make(dir, name).context("make", path)
     }

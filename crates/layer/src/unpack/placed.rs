@@ -75,7 +75,7 @@ impl Placed {
 
 fn remove(root: &Root, path: &Path) -> Result<(), Error> {
     match root.open_parent(path) {
-        Ok(parent) => remove_entry(parent.as_fd(), path.file_name().unwrap_or_default(), path),
+        Ok(parent) => remove_entry(root.owners(), parent.as_fd(), path.file_name().unwrap_or_default(), path),
         Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(Error::io("open the parent directory of", path, errno)),
     }

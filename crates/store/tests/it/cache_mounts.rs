@@ -42,11 +42,14 @@ fn a_cache_directory_is_there_when_it_is_complete() {
     };
     let (first, second) = (staged(CacheSharing::Shared), staged(CacheSharing::Exclusive));
     fs::write(first.root().join("seed"), "first").unwrap();
+    fs::write(first.ownership(), "table").unwrap();
     drop(staged(CacheSharing::Shared));
     first.commit().unwrap();
     second.commit().unwrap();
     let held = held(&store, CacheSharing::Shared);
     assert_eq!(fs::read_to_string(held.root().join("seed")).unwrap(), "first");
+    assert_eq!(fs::read_to_string(held.ownership()).unwrap(), "table");
+    assert!(!held.ownership().starts_with(held.root()));
     assert!(held.root().starts_with(store.dir().join("cache-mounts").join(key().hex())));
 }
 
