@@ -3,7 +3,6 @@
 use std::io;
 
 use containerfile::{Diagnostic, Source};
-use engine::Cause;
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
@@ -79,19 +78,7 @@ impl Error {
             Self::Settings(crate::settings::Error::Preprocess(failed)) => {
                 Some((&failed.source, &failed.diagnostics))
             }
-            Self::Engine(error) => match &*error.cause {
-                Cause::Syntax { source_text, diagnostics } => Some((source_text, diagnostics)),
-                _ => None,
-            },
             _ => None,
-        }
-    }
-
-    /// Facts that help to understand it, one line each.
-    pub(crate) fn notes(&self) -> Vec<String> {
-        match self {
-            Self::Engine(error) => error.notes(),
-            _ => Vec::new(),
         }
     }
 

@@ -38,6 +38,21 @@ macro_rules! fails {
 
 const BUSYBOX: &str = "FROM scratch\nCOPY busybox /bin/sh\n";
 
+/// Everything that a plan can find wrong, in stages that are needed; what is wrong in others does not count, and what
+/// comes of another error is not told.
+const SEVERAL: &str = r"FROM --after=x scratch AS first
+COPY --from=9 / /
+ENV A=${EMPTY:?}
+COPY --from=$A / /
+FROM scratch AS spare
+COPY --from=8 / /
+FROM --platform=linux/not/a/platform UPPER AS last
+COPY --from=last / /
+ARG EMPTY
+RUN --device=vendor.com/class=device --mount=from=first,target=/a --mount=from=${EMPTY},target=/b true
+RUN --security=insecure true
+";
+
 fails! {
     // The language.
     unknown_instruction: "FROM scratch\nRNU echo\n", ["build", "."];
@@ -51,7 +66,19 @@ fails! {
     invalid_signal: "FROM scratch\nSTOPSIGNAL SIGFOO\n", ["build", "."];
     // Stages and images.
     unknown_target: "FROM scratch AS one\nFROM scratch AS two\n", ["build", "--target", "three", "."];
+    target_that_is_misspelt: "FROM scratch AS build\nFROM scratch\n", ["build", "--target", "biuld", "."];
     copy_from_a_later_stage: "FROM scratch\nCOPY --from=1 / /\nFROM scratch\n", ["build", "--target", "0", "."];
+    copy_from_a_later_stage_by_name:
+        "FROM scratch AS one\nCOPY --from=two / /\nFROM scratch AS two\n", ["build", "--target", "one", "."];
+    several_errors_of_stages: SEVERAL, ["build", "--target", "last", "."];
+    // A name that no image has may be a misspelt one of a stage.
+    misspelt_stage_of_a_copy: "FROM scratch AS build\nFROM scratch\nCOPY --from=biuld / /\n", ["build", "--pull=never", "."];
+    misspelt_stage_of_a_mount: "FROM scratch AS build\nFROM scratch\nRUN --mount=from=biuld,target=/x true\n", ["build", "--pull=never", "."];
+    misspelt_stage_of_from: "FROM scratch AS build\nFROM biuld\n", ["build", "--pull=never", "."];
+    misspelt_stage_in_a_variable: "ARG B=biuld\nFROM scratch AS build\nFROM $B\n", ["build", "--pull=never", "."];
+    misspelt_build_context: "FROM scratch\nCOPY --from=modle / /\n",
+        ["build", "--pull=never", "--build-context", "model=a", "."];
+    image_of_another_name: "FROM scratch AS build\nFROM debian\n", ["build", "--pull=never", "."];
     invalid_image_name: "FROM UPPER/case:tag@x\n", ["build", "."];
     empty_image_name: "ARG BASE\nFROM ${BASE}\n", ["build", "."];
     variable_that_makes_no_image_name: "ARG BASE=UPPER\nFROM ${BASE}\n", ["build", "."];
@@ -59,6 +86,27 @@ fails! {
     image_that_may_not_be_pulled: "FROM localhost/none:1\n", ["build", "--pull=never", "."];
     platform_that_is_none: "FROM --platform=linux/not/a/platform scratch\n", ["build", "."];
     registry_out_of_reach: "FROM 127.0.0.1:1/none:1\n", ["build", "--retry", "0", "."];
+    // What a variable became.
+    expanded_source: "FROM scratch\nARG VERSION\nCOPY app-$VERSION.tar /\n", ["build", "."];
+    expanded_destination: "FROM scratch\nARG DIR=/x\nCOPY b /x\nCOPY a $DIR\n", ["build", "."];
+    expanded_owner: "FROM scratch\nARG OWNER=nobody\nCOPY --chown=$OWNER b /\n", ["build", "."];
+    expanded_mode: "FROM scratch\nARG MODE\nCOPY --chmod=${MODE}9 b /\n", ["build", "."];
+    expanded_from: "FROM scratch\nARG BUILD\nCOPY --from=$BUILD b /\n", ["build", "."];
+    expanded_url: "FROM scratch\nARG HOST=127.0.0.1:1\nARG PASSWORD=hunter2\n\
+        ADD http://me:$PASSWORD@$HOST/x /\n", ["build", "--retry=0", "."];
+    expanded_checksum: "FROM scratch\nARG SUM=md5:1\nADD --checksum=$SUM http://127.0.0.1:1/x /\n", ["build", "."];
+    expanded_directory: "FROM scratch\nCOPY b /x\nARG DIR=/x\nWORKDIR $DIR/y\n", ["build", "."];
+    expanded_port: "FROM scratch\nENV PORT=http\nEXPOSE 80 $PORT\n", ["build", "."];
+    expanded_volume: "FROM scratch\nARG DATA\nVOLUME [\"/a\", \"$DATA\"]\n", ["build", "."];
+    expanded_user: "ARG NAME=me\nFROM scratch\nUSER $NAME\n", ["build", "."];
+    expanded_signal: "FROM scratch\nARG SIGNAL=SIGFOO\nSTOPSIGNAL $SIGNAL\n", ["build", "."];
+    expanded_platform: "ARG OS\nFROM --platform=$OS/amd64/a/b scratch\n", ["build", "."];
+    expanded_source_of_a_mount: "FROM scratch\nARG DIR=none\nRUN --mount=target=/x,source=$DIR true\n", ["build", "."];
+    expanded_target_of_a_mount: "FROM scratch\nARG DIR=/\nRUN --mount=target=$DIR,source=b true\n", ["build", "."];
+    expanded_origin_of_a_mount: "FROM scratch\nARG N=7\nRUN --mount=target=/x,from=$N true\n", ["build", "."];
+    expanded_option_of_a_mount:
+        "FROM scratch\nARG SIZE\nRUN --mount=type=tmpfs,target=/x,size=${SIZE}q true\n", ["build", "."];
+    long_value: "FROM scratch\nARG A=0123456789012345678901234567890123456789\nCOPY $A$A$A /\n", ["build", "."];
     // COPY and ADD.
     missing_source: "FROM scratch\nCOPY b none /x/\n", ["build", "."];
     missing_source_in_a_stage: "FROM scratch AS one\nFROM scratch\nCOPY --from=one /none /\n", ["build", "."];
@@ -93,6 +141,35 @@ fails! {
     result_file_without_a_directory: "FROM scratch\n", ["build", "--iidfile", "none/id", "."];
     invalid_output: "FROM scratch\n", ["build", "-o", "type=ocl,dest=x", "."];
     invalid_tag: "FROM scratch\n", ["build", "-t", "UPPER", "."];
+}
+
+#[test]
+fn a_name_that_an_image_has_is_nobodys_mistake() {
+    let builder = new_builder("FROM scratch\nCOPY b /b\n");
+    builder.run(&["build", "-t", "biuld", "."]).success();
+    builder.file("Containerfile", "FROM scratch AS build\nFROM scratch\nCOPY --from=biuld /b /\n");
+    let output = builder.run(&["build", "--pull=never", "."]).success();
+    assert!(!output.stderr.contains("did you mean"), "{output}");
+}
+
+#[test]
+fn what_a_base_image_may_set_is_not_missed_too_early() {
+    let builder = new_builder("FROM scratch\nENV SET=1\n");
+    builder.run(&["build", "-t", "localhost/base:1", "."]).success();
+    let text = "FROM scratch\nCOPY b /b\nFROM localhost/base:1\nENV A=${SET:?} B=${PATH:?}\nARG C=${SET:?}\nCOPY --from=0 b /b\n";
+    builder.file("Containerfile", text);
+    builder.run(&["build", "--pull=never", "."]).success();
+    builder.file("Containerfile", "FROM scratch\nENV A=${PATH:?}\n");
+    builder.run(&["build", "."]).success();
+}
+
+#[test]
+fn several_errors_are_objects_of_their_own() {
+    let builder = new_builder("FROM scratch\nCOPY --from=8 / /\nCOPY --from=$X / /\n");
+    let output = builder.run(&["build", "--progress=json", "."]).exits(1);
+    let errors: Vec<_> = output.stderr.lines().filter(|line| line.contains("\"event\":\"error\"")).collect();
+    assert_eq!(errors.len(), 2, "{output}");
+    assert!(errors[1].contains("\"label\":\"no value for `X`\""), "{output}");
 }
 
 #[test]

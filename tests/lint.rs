@@ -67,6 +67,28 @@ fn a_build_argument_stands_in_for_the_directive() {
 }
 
 #[test]
+fn an_experimental_rule_is_switched_on_by_directive_and_build_argument() {
+    const RULE: &str = "InvalidDefinitionDescription";
+    let undescribed = "FROM scratch\n# something\nARG A\nCOPY b /\n";
+    let check = |directive: &str, argument: Option<&str>| {
+        let argument = argument.map(|value| format!("--build-arg=BUILDKIT_DOCKERFILE_CHECK={value}"));
+        let arguments: Vec<_> =
+            ["build", "--check"].into_iter().chain(argument.as_deref()).chain(["."]).collect();
+        let (code, text) = run(&format!("{directive}{undescribed}"), &arguments);
+        assert_eq!(code == 1, text.contains(RULE), "{text}");
+        code == 1
+    };
+    assert!(!check("", None));
+    assert!(check("# check=experimental=all\n", None));
+    assert!(check("", Some("experimental=InvalidDefinitionDescription")));
+    assert!(check("", Some("experimental=all")));
+    assert!(!check("", Some("experimental=RuleOfTomorrow")));
+    // The argument alone counts, and `skip` is for other rules.
+    assert!(!check("# check=experimental=all\n", Some("skip=StageNameCasing")));
+    assert!(check("", Some("skip=all;experimental=all")));
+}
+
+#[test]
 fn a_build_knows_what_its_base_sets() {
     let builder = new_builder("");
     builder.file("Base", "FROM scratch\nENV SET=1\n");

@@ -5,10 +5,10 @@
 
 mod text;
 
-use std::error::Error as _;
 use std::io::Write as _;
 
 use containerfile::{Diagnostic, Excerpt, Severity, Source, Span};
+use engine::Cause;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -37,7 +37,8 @@ pub(crate) struct Report<'a> {
     hint: Option<String>,
 }
 
-/// Bytes of the user's text. In JSON: the file with line and column, both counted from 1.
+/// Bytes of the user's text. In JSON: the file with line and column, both counted from 1, and the
+/// label.
 #[derive(Debug, Clone, Copy)]
 struct Place<'a> {
     source: &'a Source,
@@ -52,35 +53,52 @@ impl Serialize for Place<'_> {
             file: &'a str,
             line: usize,
             column: usize,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            label: Option<&'a str>,
         }
         let Excerpt { name: file, position, .. } = self.source.excerpt(self.span);
-        Position { file, line: position.line, column: position.column }.serialize(serializer)
+        let label = self.label;
+        Position { file, line: position.line, column: position.column, label }.serialize(serializer)
     }
 }
 
 impl<'a> Report<'a> {
     /// What is told of an error: several reports for a text with several mistakes.
     pub(crate) fn of_error(error: &'a Error) -> Vec<Self> {
+        if let Error::Engine(error) = error {
+            return Self::of_engine(error);
+        }
         if let Some((source, diagnostics)) = error.diagnostics() {
             return diagnostics.iter().map(|diagnostic| Self::of_diagnostic(diagnostic, source)).collect();
         }
-        let place = match error {
-            Error::Engine(engine) => engine.place.as_ref(),
-            _ => None,
-        };
-        vec![Self {
-            severity: "error",
-            code: None,
-            message: error.to_string(),
-            place: place.map(|place| Place {
-                source: &place.source,
-                span: place.span,
-                label: place.label.as_deref(),
-            }),
-            notes: error.notes(),
-            causes: causes(error),
-            hint: error.hint(),
-        }]
+        vec![Self::of(error, None, Vec::new(), error.hint())]
+    }
+
+    fn of_engine(error: &'a engine::Error) -> Vec<Self> {
+        match &*error.cause {
+            Cause::Syntax { source_text, diagnostics } => {
+                diagnostics.iter().map(|diagnostic| Self::of_diagnostic(diagnostic, source_text)).collect()
+            }
+            Cause::Several { errors } => errors.iter().flat_map(Self::of_engine).collect(),
+            _ => {
+                let place = error.place.as_ref().map(|place| Place {
+                    source: &place.source,
+                    span: place.span,
+                    label: place.label.as_deref(),
+                });
+                vec![Self::of(error, place, error.notes(), error.hint())]
+            }
+        }
+    }
+
+    fn of(
+        error: &dyn std::error::Error,
+        place: Option<Place<'a>>,
+        notes: Vec<String>,
+        hint: Option<String>,
+    ) -> Self {
+        let (severity, message) = ("error", error.to_string());
+        Self { severity, code: None, message, place, notes, causes: causes(error), hint }
     }
 
     /// What is told of a diagnostic in `source`.
@@ -106,7 +124,7 @@ impl<'a> Report<'a> {
 }
 
 /// Why it happened, outermost first; a cause that only repeats what is said already is left out.
-fn causes(error: &Error) -> Vec<String> {
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
     let mut causes = Vec::new();
     let mut said = error.to_string();
     let mut next = error.source();

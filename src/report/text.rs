@@ -45,7 +45,7 @@ fn message_and_place(report: &Report<'_>) -> String {
 fn snippet<'a>(place: &Place<'a>) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
     let excerpt = place.source.excerpt(place.span);
     let span = excerpt.span.start..excerpt.span.end;
-    let annotation = AnnotationKind::Primary.span(span).label(place.label);
+    let annotation = AnnotationKind::Primary.span(span).label(place.label.map(printable));
     Snippet::source(excerpt.text).path(excerpt.name).annotation(annotation)
 }
 
@@ -86,8 +86,10 @@ mod tests {
             ignored_by: Some(IgnoreRule { file: ".dockerignore".into(), line: 3, pattern: "dist/".into() }),
             similar: None,
         };
-        let place =
-            engine::Place { source, span: Span::new(19, 27), label: Some("it is ignored".to_owned()) };
+        let place = engine::Place {
+            label: Some("it is ignored".to_owned()),
+            ..engine::Place::new(&source, Span::new(19, 27))
+        };
         insta::assert_snapshot!(text(engine::Error::from(cause).at(place)), @r#"
         error: COPY source `dist/app` is not in the build context
          --> Containerfile:3:6
@@ -130,7 +132,7 @@ mod tests {
             total: 9,
             last_output: vec!["/bin/sh: make: not found\u{1b}[31m".to_owned()],
         };
-        let place = engine::Place { source, span: Span::new(7, 23), label: None };
+        let place = engine::Place::new(&source, Span::new(7, 23));
         insta::assert_snapshot!(text(engine::Error::from(cause).at(place)), @r#"
         error: RUN failed with exit code 127 in stage `build`, step 4 of 9
          --> Containerfile:2:1
@@ -155,10 +157,11 @@ mod tests {
 
     #[test]
     fn a_message_without_a_place_still_has_notes_and_a_hint() {
-        let cause = Cause::UnknownStage { name: "biuld".to_owned(), known: vec!["build".to_owned()] };
+        let known = "`build`, `test`".into();
+        let cause = Cause::UnknownStage { name: "deploy".to_owned(), known, close: None };
         insta::assert_snapshot!(text(engine::Error::from(cause)), @r#"
-        error: there is no stage `biuld`
-        hint: the stages are build
+        error: there is no stage `deploy`
+        hint: the stages are `build`, `test`
         "#);
     }
 }

@@ -109,7 +109,19 @@ impl std::fmt::Display for InvalidCheckOption {
 
 impl std::error::Error for InvalidCheckOption {}
 
+/// Rules that are silent until `experimental=` names them.
+const EXPERIMENTAL: [&str; 1] = ["InvalidDefinitionDescription"];
+
 impl CheckOptions {
+    /// Whether the lint rule `rule` speaks. As in BuildKit, `skip=` is not for experimental rules.
+    pub fn speaks(&self, rule: &str) -> bool {
+        if EXPERIMENTAL.contains(&rule) {
+            self.experimental.contains(rule)
+        } else {
+            !self.skip.contains(rule)
+        }
+    }
+
     /// Parses `skip=A,B;experimental=all;error=true`; every part may be left out.
     pub fn parse(value: &str) -> Result<Self, InvalidCheckOption> {
         let mut options = Self::default();
@@ -326,5 +338,21 @@ mod tests {
         assert!(check.skip.contains("StageNameCasing"));
         assert!(!check.skip.contains("UndefinedVar"));
         assert!(CheckOptions::parse("experimental=all").unwrap().experimental.contains("Anything"));
+    }
+
+    #[test]
+    fn experimental_rules_speak_when_they_are_named() {
+        const EXPERIMENTAL: &str = "InvalidDefinitionDescription";
+        for (text, ordinary, experimental) in [
+            ("", true, false),
+            ("skip=StageNameCasing", false, false),
+            ("experimental=all", true, true),
+            ("experimental=InvalidDefinitionDescription", true, true),
+            ("skip=all;experimental=all", false, true),
+        ] {
+            let options = CheckOptions::parse(text).unwrap();
+            assert_eq!(options.speaks("StageNameCasing"), ordinary, "{text}");
+            assert_eq!(options.speaks(EXPERIMENTAL), experimental, "{text}");
+        }
     }
 }

@@ -229,11 +229,7 @@ impl<'a> Lint<'a> {
     /// Experimental: a comment right above a definition should describe it.
     fn description(&mut self, instruction: &str, names: &[&str], comments: &[Spanned<String>], span: Span) {
         const CODE: &str = "InvalidDefinitionDescription";
-        let check = self.file.directives.check.as_ref();
         let Some(last) = comments.last() else { return };
-        if !check.is_some_and(|check| check.value.experimental.contains(CODE)) {
-            return;
-        }
         let first_word = last.value.split(' ').next().unwrap_or_default();
         if !names.contains(&first_word) {
             let message = format!("the comment above {instruction} does not describe it");
@@ -250,8 +246,10 @@ mod tests {
     fn codes(text: &str) -> Vec<(&'static str, String)> {
         let source = Source::new("Containerfile", text);
         let file = parse(&source).unwrap();
+        let check = file.directives.check.map(|check| check.value).unwrap_or_default();
         file.warnings
             .iter()
+            .filter(|warning| check.speaks(warning.code.unwrap()))
             .map(|warning| (warning.code.unwrap(), source.slice(warning.span).to_owned()))
             .collect()
     }

@@ -12,7 +12,8 @@ pub struct Containerfile {
     pub global_args: Vec<ArgDeclaration>,
     /// In the order written; a stage's index is its number.
     pub stages: Vec<Stage>,
-    /// What lint rules say of the text, before `# check=` has silenced any. In the order of the text.
+    /// What lint rules say of the text, those too that do not [speak](crate::CheckOptions::speaks) here. In the order
+    /// of the text.
     pub warnings: Vec<Diagnostic>,
 }
 

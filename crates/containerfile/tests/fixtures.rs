@@ -71,9 +71,10 @@ impl Dump {
                 self.instruction(&statement.instruction);
             }
         }
-        self.out
-            + &diagnostics("error", source, &self.errors)
-            + &diagnostics("warning", source, &file.warnings)
+        let check = file.directives.check.as_ref().map(|check| check.value.clone()).unwrap_or_default();
+        let speaks = |warning: &&Diagnostic| warning.code.is_none_or(|code| check.speaks(code));
+        let warnings: Vec<_> = file.warnings.iter().filter(speaks).cloned().collect();
+        self.out + &diagnostics("error", source, &self.errors) + &diagnostics("warning", source, &warnings)
     }
 
     fn instruction(&mut self, instruction: &Instruction) {

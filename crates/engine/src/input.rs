@@ -11,7 +11,6 @@ use crate::plan::Origin;
 use crate::remote::{Downloaded, Remote};
 use crate::snapshot::{Layer, View};
 use crate::solve::Solver;
-use crate::step::Texts;
 
 /// Hides nothing.
 pub(crate) static ALL: Filter = Filter::all();
@@ -98,11 +97,11 @@ impl Solver<'_> {
     }
 
     /// What a COPY or ADD reads, in the order of its sources.
-    pub(crate) fn groups(&self, op: &CopyOp, texts: &Texts<'_>) -> Result<Vec<Group>, Error> {
+    pub(crate) fn groups(&self, op: &CopyOp) -> Result<Vec<Group>, Error> {
         let mut groups: Vec<Group> = Vec::new();
         let mut is_local = false;
         for source in &op.sources {
-            let at = |error: Error| error.at(texts.place(source.span));
+            let at = |error: Error| error.at(source.place.clone());
             if let Some(remote) = &source.remote {
                 groups.push(self.fetched(remote, op).map_err(at)?);
                 is_local = false;

@@ -17,6 +17,7 @@ mod context;
 mod copy;
 mod error;
 mod event;
+mod expansion;
 mod export;
 mod fetch;
 mod import;

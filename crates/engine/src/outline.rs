@@ -187,7 +187,8 @@ impl Outline {
                 Instruction::Arg(declarations) => {
                     for declaration in declarations {
                         let name = declaration.name.text();
-                        let value = scope.declare(declaration, &plan.globals, plan.escape).ok().flatten();
+                        let value =
+                            scope.declare(declaration, &plan.globals, plan.escape, source).ok().flatten();
                         if self.args.iter().any(|known| known.name == name) {
                             continue;
                         }

@@ -8,8 +8,9 @@ use crate::Shared;
 use crate::base::{Base, Bases};
 use crate::context::Contexts;
 use crate::error::{Cause, Error, Place};
+use crate::name::ImageName;
 use crate::options::BuildOptions;
-use crate::plan::{Origin, Plan, PlannedStage, Sourced};
+use crate::plan::{Names, Origin, Plan, PlannedStage, Sourced};
 
 impl Shared {
     /// Pins every image that a needed stage starts from or copies from, and adopts the triggers of its base.
@@ -23,43 +24,62 @@ impl Shared {
         let mut done = std::collections::BTreeSet::new();
         // Triggers may need further stages.
         while let Some(index) = plan.stages.keys().copied().find(|index| !done.contains(index)) {
+            let resolve = Resolve { shared: self, options, contexts, names: &plan.names, stage: index };
             let stage = &plan.stages[&index];
-            let (base, platform) = ((stage.base.clone(), stage.base_place.clone()), stage.platform.clone());
-            self.resolve_origin(&base, &platform, options, contexts, &mut bases)?;
-            for source in plan.stages[&index].sources.clone() {
-                self.resolve_origin(&source, &options.platform, options, contexts, &mut bases)?;
+            resolve.origin(&stage.base, &stage.base_place, &stage.platform, &mut bases)?;
+            for (origin, place) in &stage.sources {
+                resolve.origin(origin, place, &options.platform, &mut bases)?;
             }
-            let stage = &plan.stages[&index];
             let triggers = triggers(stage, plan, &bases)?;
             let env = match &stage.base {
                 Origin::Image(reference) => bases.of(reference, &stage.platform),
                 _ => None,
             };
             let env = env.map(|base| base.config.value().config.env.clone()).unwrap_or_default();
-            for source in plan.adopt(index, triggers, &env)? {
-                self.resolve_origin(&source, &options.platform, options, contexts, &mut bases)?;
+            for (origin, place) in plan.adopt(index, triggers, &env)? {
+                let resolve = Resolve { shared: self, options, contexts, names: &plan.names, stage: index };
+                resolve.origin(&origin, &place, &options.platform, &mut bases)?;
             }
             done.insert(index);
         }
         Ok(bases)
     }
+}
 
-    fn resolve_origin(
+/// Resolves what one stage names.
+struct Resolve<'a> {
+    shared: &'a Shared,
+    options: &'a BuildOptions,
+    contexts: &'a Contexts,
+    names: &'a Names,
+    stage: usize,
+}
+
+impl Resolve<'_> {
+    /// Pins `origin`, which is written at `place`, if it is an image.
+    fn origin(
         &self,
-        (origin, place): &(Origin, Place),
+        origin: &Origin,
+        place: &Place,
         platform: &oci::Platform,
-        options: &BuildOptions,
-        contexts: &Contexts,
         bases: &mut Bases,
     ) -> Result<(), Error> {
-        if let Origin::Image(reference) = origin
-            && bases.of(reference, platform).is_none()
+        if let Origin::Image(image) = origin
+            && bases.of(image, platform).is_none()
         {
-            let context = contexts.main.as_ref().map(|context| &context.root);
-            let base = self.resolve(reference, platform, options.pull, context);
-            bases.insert(platform, base.map_err(|error| error.at(place.clone()))?);
+            let context = self.contexts.main.as_ref().map(|context| &context.root);
+            let base = self.shared.resolve(image, platform, self.options.pull, context);
+            bases.insert(platform, base.map_err(|error| error.at(self.place(place, image)))?);
         }
         Ok(())
+    }
+
+    /// The place of an image that there is not, with what may have been meant.
+    fn place(&self, place: &Place, image: &ImageName) -> Place {
+        match self.names.near(image, self.stage) {
+            Some(near) => place.clone().and_label(near),
+            None => place.clone(),
+        }
     }
 }
 

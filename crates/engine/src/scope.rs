@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use containerfile::{ArgDeclaration, Diagnostic, Escape};
+use containerfile::{ArgDeclaration, Diagnostic, Escape, Excerpt, Source};
 use oci::Platform;
 
 /// Values that exist outside of all stages.
@@ -15,18 +15,25 @@ pub(crate) struct Globals {
     build_args: BTreeMap<String, String>,
     /// Platform arguments, then ARGs before the first FROM.
     values: BTreeMap<String, String>,
+    /// The lines of those ARGs.
+    declared: BTreeMap<String, String>,
 }
 
 impl Globals {
-    /// The platform arguments for a build on this machine for `target`, and the ARGs before the first FROM.
+    /// The platform arguments for a build on this machine for `target`, and the ARGs before the first FROM of `source`.
     pub(crate) fn new(
         build_args: &BTreeMap<String, String>,
         target: &Platform,
         stage: &str,
         declarations: &[ArgDeclaration],
         escape: Escape,
+        source: &Source,
     ) -> Result<Self, Diagnostic> {
-        let mut globals = Self { build_args: build_args.clone(), values: platform_args(target, stage) };
+        let mut globals = Self {
+            build_args: build_args.clone(),
+            values: platform_args(target, stage),
+            declared: BTreeMap::new(),
+        };
         for declaration in declarations {
             let name = declaration.name.text();
             let value = match (build_args.get(name), &declaration.default) {
@@ -35,6 +42,7 @@ impl Globals {
                 (None, None) => None,
             };
             globals.values.extend(value.map(|value| (name.to_owned(), value)));
+            globals.declared.insert(name.to_owned(), line(declaration, source));
         }
         Ok(globals)
     }
@@ -44,10 +52,21 @@ impl Globals {
         self.values.get(name).cloned()
     }
 
+    /// The line of the ARG before the first FROM that declares `name`.
+    pub(crate) fn declared(&self, name: &str) -> Option<&str> {
+        self.declared.get(name).map(String::as_str)
+    }
+
     /// The value of a build argument, declared or not.
     pub(crate) fn build_arg(&self, name: &str) -> Option<&String> {
         self.build_args.get(name)
     }
+}
+
+/// Where an ARG stands: `Containerfile:3`.
+fn line(declaration: &ArgDeclaration, source: &Source) -> String {
+    let Excerpt { name, position, .. } = source.excerpt(declaration.span);
+    format!("{name}:{}", position.line)
 }
 
 fn platform_args(target: &Platform, stage: &str) -> BTreeMap<String, String> {
@@ -68,7 +87,15 @@ pub(crate) struct Scope {
     /// What RUN sees, in the order of first declaration.
     variables: Vec<(String, String)>,
     /// The declared ARGs, also those without a value, in the order of first declaration.
-    args: Vec<String>,
+    args: Vec<Arg>,
+}
+
+/// A declared ARG.
+#[derive(Debug, Clone)]
+struct Arg {
+    name: String,
+    /// The line that has declared it last.
+    line: String,
 }
 
 impl Scope {
@@ -94,12 +121,13 @@ impl Scope {
         }
     }
 
-    /// Declares an ARG and returns its value: the build argument, else its default, else the global one.
+    /// Declares an ARG of `source` and returns its value: the build argument, else its default, else the global one.
     pub(crate) fn declare(
         &mut self,
         declaration: &ArgDeclaration,
         globals: &Globals,
         escape: Escape,
+        source: &Source,
     ) -> Result<Option<String>, Diagnostic> {
         let name = declaration.name.text();
         let value = match (globals.build_arg(name), &declaration.default) {
@@ -110,8 +138,10 @@ impl Scope {
         if let Some(value) = &value {
             self.set(name, value.clone());
         }
-        if !self.args.iter().any(|known| known == name) {
-            self.args.push(name.to_owned());
+        let line = line(declaration, source);
+        match self.args.iter_mut().find(|known| known.name == name) {
+            Some(known) => known.line = line,
+            None => self.args.push(Arg { name: name.to_owned(), line }),
         }
         Ok(value)
     }
@@ -123,35 +153,42 @@ impl Scope {
 
     /// The declared ARGs with their values, as history shows them.
     pub(crate) fn args(&self) -> Vec<(&str, String)> {
-        self.args.iter().map(|name| (name.as_str(), self.get(name).unwrap_or_default())).collect()
+        self.args.iter().map(|arg| (arg.name.as_str(), self.get(&arg.name).unwrap_or_default())).collect()
     }
 
     /// Whether an ARG of this name was declared.
     pub(crate) fn declares(&self, name: &str) -> bool {
-        self.args.iter().any(|known| known == name)
+        self.declared(name).is_some()
+    }
+
+    /// The line of the ARG that declares `name`.
+    pub(crate) fn declared(&self, name: &str) -> Option<&str> {
+        self.args.iter().find(|arg| arg.name == name).map(|arg| arg.line.as_str())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use containerfile::{Instruction, Source, parse};
+    use containerfile::{Instruction, parse};
 
     use super::*;
 
     /// Declares all ARGs and ENVs of a file in one stage, and gives the value of `X` at its end.
     fn value_of_x(text: &str, build_args: &[(&str, &str)], inherited: &[&str]) -> Option<String> {
-        let file = parse(&Source::new("Containerfile", text)).unwrap();
+        let source = Source::new("Containerfile", text);
+        let file = parse(&source).unwrap();
         let build_args = build_args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let escape = Escape::default();
         let globals =
-            Globals::new(&build_args, &Platform::host(), "default", &file.global_args, escape).unwrap();
+            Globals::new(&build_args, &Platform::host(), "default", &file.global_args, escape, &source)
+                .unwrap();
         let inherited: Vec<_> = inherited.iter().map(|text| (*text).to_owned()).collect();
         let mut scope = Scope::of_image(&inherited);
         for statement in &file.stages[0].instructions {
             match &statement.instruction {
                 Instruction::Arg(declarations) => {
                     for declaration in declarations {
-                        scope.declare(declaration, &globals, escape).unwrap();
+                        scope.declare(declaration, &globals, escape, &source).unwrap();
                     }
                 }
                 Instruction::Env(pairs) => {

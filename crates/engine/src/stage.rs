@@ -1,13 +1,12 @@
 //! A stage while it is built: the image config so far, its variables, its layers.
 
-use containerfile::{Diagnostic, Escape, Word};
 use oci::{ImageConfig, Platform};
 
 use crate::scope::Scope;
 use crate::snapshot::Layer;
 
 /// Docker's default, which images without a PATH of their own get (Dockerfile reference, "ENV").
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What the instructions so far have made.
 #[derive(Debug, Clone)]
@@ -125,30 +124,6 @@ fn clean(path: &str) -> String {
         }
     }
     format!("/{}", names.join("/"))
-}
-
-/// Expands words with the values of one moment.
-#[derive(Debug)]
-pub(crate) struct Expander<'a> {
-    pub(crate) scope: &'a Scope,
-    pub(crate) escape: Escape,
-}
-
-impl Expander<'_> {
-    /// The value of `word`.
-    pub(crate) fn word(&self, word: &Word) -> Result<String, Diagnostic> {
-        word.expand(&|name| self.scope.get(name), self.escape).map(|expanded| expanded.value)
-    }
-
-    /// The values of `word`, split at blanks.
-    pub(crate) fn words(&self, word: &Word) -> Result<Vec<String>, Diagnostic> {
-        word.expand_words(&|name| self.scope.get(name), self.escape).map(|expanded| expanded.words)
-    }
-
-    /// The values of several words.
-    pub(crate) fn all(&self, words: &[Word]) -> Result<Vec<String>, Diagnostic> {
-        words.iter().map(|word| self.word(word)).collect()
-    }
 }
 
 #[cfg(test)]

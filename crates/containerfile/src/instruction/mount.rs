@@ -133,6 +133,16 @@ impl Mount {
         self.last(Key::From)
     }
 
+    /// `source=`: what of it is mounted.
+    pub fn source(&self) -> Option<&Word> {
+        self.last(Key::Source)
+    }
+
+    /// `target=`: where it is mounted.
+    pub fn target(&self) -> Option<&Word> {
+        self.last(Key::Target)
+    }
+
     /// The meaning of the options; `expand` gives the value of a word.
     ///
     /// Errors: a value that is none, and an option that does not fit the type of the mount.

@@ -9,7 +9,8 @@ mod signal;
 use containerfile::{CommandLine, Instruction, Pair, Word};
 
 use crate::error::{Cause, Error};
-use crate::stage::{Expander, State};
+use crate::expansion::Expander;
+use crate::stage::State;
 use crate::step::Texts;
 
 /// Carries out an instruction of this kind. Returns the text for history; ONBUILD has none.
@@ -20,26 +21,26 @@ pub(crate) fn configure(
 ) -> Result<Option<String>, Error> {
     let before = state.scope.clone();
     let expander = texts.expander(&before);
-    let fail = |diagnostic| texts.error(diagnostic);
     let created_by = match instruction {
         Instruction::Arg(declarations) => {
             let mut text = "ARG".to_owned();
             for declaration in declarations {
-                let value = state.scope.declare(declaration, texts.globals, texts.escape).map_err(fail)?;
+                let value = state.scope.declare(declaration, texts.globals, texts.escape, texts.source);
+                let value = value.map_err(|diagnostic| expander.error(diagnostic))?;
                 text.extend([" ", declaration.name.text()]);
                 text.extend(value.iter().flat_map(|value| ["=", value]));
             }
             text
         }
         Instruction::Env(pairs) => {
-            let pairs = expand_pairs(pairs, &expander).map_err(fail)?;
+            let pairs = expand_pairs(pairs, &expander)?;
             for (name, value) in &pairs {
                 state.set_env(name, value);
             }
             pairs_text("ENV", &pairs)
         }
         Instruction::Label(pairs) => {
-            let pairs = expand_pairs(pairs, &expander).map_err(fail)?;
+            let pairs = expand_pairs(pairs, &expander)?;
             state.config.config.labels.extend(pairs.iter().cloned());
             pairs_text("LABEL", &pairs)
         }
@@ -47,22 +48,20 @@ pub(crate) fn configure(
             state.config.author = Some(name.value.clone());
             format!("MAINTAINER {}", name.value)
         }
-        Instruction::Expose(words) => expose(words, state, &expander, texts)?,
+        Instruction::Expose(words) => expose(words, state, &expander)?,
         Instruction::Volume(words) => {
-            let volumes = expander.all(words).map_err(fail)?;
-            if volumes.iter().any(String::is_empty) {
-                return Err(Cause::Empty { what: "a volume" }.into());
-            }
+            let volume = |word| not_empty(word, "a volume", &expander);
+            let volumes = words.iter().map(volume).collect::<Result<Vec<_>, _>>()?;
             state.config.config.volumes.extend(volumes.iter().cloned());
             format!("VOLUME [{}]", volumes.join(" "))
         }
         Instruction::User(word) => {
-            state.config.config.user = not_empty(expander.word(word).map_err(fail)?, "the user")?;
+            state.config.config.user = not_empty(word, "the user", &expander)?;
             format!("USER {}", state.config.config.user)
         }
         Instruction::Stopsignal(word) => {
-            let text = expander.word(word).map_err(fail)?;
-            signal::check(&text)?;
+            let text = expander.word(word)?;
+            signal::check(&text).map_err(|error| error.at(expander.place(word)))?;
             state.config.config.stop_signal = Some(text.clone());
             format!("STOPSIGNAL {text}")
         }
@@ -120,26 +119,18 @@ fn argv(line: &CommandLine, state: &State) -> Vec<String> {
     }
 }
 
-fn expose(
-    words: &[Word],
-    state: &mut State,
-    expander: &Expander<'_>,
-    texts: &Texts<'_>,
-) -> Result<String, Error> {
+fn expose(words: &[Word], state: &mut State, expander: &Expander<'_>) -> Result<String, Error> {
     let mut all = Vec::new();
     for word in words {
-        for text in expander.words(word).map_err(|diagnostic| texts.error(diagnostic))? {
-            all.extend(ports::parse(&text).map_err(|error| error.at(texts.place(word.span())))?);
+        for text in expander.words(word)? {
+            all.extend(ports::parse(&text).map_err(|error| error.at(expander.place(word)))?);
         }
     }
     state.config.config.exposed_ports.extend(all.iter().cloned());
     Ok(format!("EXPOSE [{}]", all.join(" ")))
 }
 
-fn expand_pairs(
-    pairs: &[Pair],
-    expander: &Expander<'_>,
-) -> Result<Vec<(String, String)>, containerfile::Diagnostic> {
+fn expand_pairs(pairs: &[Pair], expander: &Expander<'_>) -> Result<Vec<(String, String)>, Error> {
     pairs.iter().map(|pair| Ok((expander.word(&pair.key)?, expander.word(&pair.value)?))).collect()
 }
 
@@ -153,6 +144,7 @@ fn quoted(words: &[String]) -> String {
     format!("[{}]", words.join(" "))
 }
 
-fn not_empty(text: String, what: &'static str) -> Result<String, Error> {
-    if text.is_empty() { Err(Cause::Empty { what }.into()) } else { Ok(text) }
+fn not_empty(word: &Word, what: &'static str, expander: &Expander<'_>) -> Result<String, Error> {
+    let text = expander.word(word)?;
+    if text.is_empty() { Err(Error::from(Cause::Empty { what }).at(expander.place(word))) } else { Ok(text) }
 }

@@ -12,7 +12,8 @@ mod similar;
 
 use std::path::PathBuf;
 
-use containerfile::{Chmod, Span};
+use containerfile::Chmod;
+use layer::Root;
 use oci::{Digest, Digester};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
@@ -20,10 +21,11 @@ pub(crate) use filter::Filter;
 pub(crate) use placement::place;
 pub(crate) use selection::{Match, find_one, select};
 
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, Place};
 use crate::input::Group;
 use crate::plan::Origin;
 use crate::remote::{Checksum, Remote};
+use crate::users;
 use selection::below_top;
 
 /// What a COPY or ADD does.
@@ -39,8 +41,10 @@ pub(crate) struct CopyOp {
     pub(crate) heredocs: Vec<(String, String)>,
     /// An absolute path; a slash at its end makes it a directory.
     pub(crate) destination: String,
+    /// Where the destination is written.
+    pub(crate) place: Place,
     /// `--chown`.
-    pub(crate) owner: Option<String>,
+    pub(crate) owner: Option<Owner>,
     /// `--chmod`.
     pub(crate) chmod: Option<Chmod>,
     /// `--exclude`: what is not copied of the sources.
@@ -62,19 +66,36 @@ pub(crate) struct Source {
     pub(crate) path: String,
     /// What it names if it is no path.
     pub(crate) remote: Option<Remote>,
-    /// Its place in the text.
-    pub(crate) span: Span,
+    /// Where it is written.
+    pub(crate) place: Place,
+}
+
+/// `--chown`.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    /// Names or numbers: `user[:group]`.
+    pub(crate) text: String,
+    /// Where it is written.
+    pub(crate) place: Place,
+}
+
+impl Owner {
+    /// The ids that it means in `root`.
+    pub(crate) fn ids(&self, root: &Root) -> Result<(u32, u32), Error> {
+        users::owner(root, &self.text).map_err(|error| error.at(self.place.clone()))
+    }
 }
 
 impl CopyOp {
-    /// Copies all of `from`, which FROM names at `span`.
-    pub(crate) fn everything(from: Origin, span: Span) -> Self {
+    /// Copies all of `from`, which FROM names at `place`.
+    pub(crate) fn everything(from: Origin, place: &Place) -> Self {
         Self {
             instruction: "FROM",
             from,
-            sources: vec![Source { path: "/".to_owned(), remote: None, span }],
+            sources: vec![Source { path: "/".to_owned(), remote: None, place: place.clone() }],
             heredocs: Vec::new(),
             destination: "/".to_owned(),
+            place: place.clone(),
             owner: None,
             chmod: None,
             excludes: Filter::all(),

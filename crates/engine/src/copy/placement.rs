@@ -102,7 +102,7 @@ impl Placement<'_> {
         let is_dir = existing.is_some_and(|metadata| metadata.kind == FileKind::Directory);
         if kind == FileKind::Directory {
             if existing.is_some() && !is_dir {
-                return Err(mismatch(name, "directory", &self.op.destination, "file"));
+                return Err(self.mismatch(name, "directory", &self.op.destination, "file"));
             }
             self.make_dir(destination)?;
         }
@@ -156,15 +156,22 @@ impl Placement<'_> {
         match error {
             layer::Error::Replacement { path, existing, replacement } => {
                 let target = format!("/{}", path.display());
-                mismatch(&path, replacement, &target, existing)
+                self.mismatch(&path, replacement, &target, existing)
             }
             source => Cause::Layer { action: format!("copy to `{}`", self.op.destination), source }.into(),
         }
     }
-}
 
-fn mismatch(path: &Path, source_kind: &'static str, target: &str, target_kind: &'static str) -> Error {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let target = target.to_owned();
-    Cause::KindMismatch { path: name, source_kind, target, target_kind }.into()
+    fn mismatch(
+        &self,
+        path: &Path,
+        source_kind: &'static str,
+        target: &str,
+        target_kind: &'static str,
+    ) -> Error {
+        let path = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let target = target.to_owned();
+        let cause = Cause::KindMismatch { path, source_kind, target, target_kind };
+        Error::from(cause).at(self.op.place.clone())
+    }
 }

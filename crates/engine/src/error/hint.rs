@@ -19,9 +19,11 @@ impl Cause {
                 path.trim_start_matches('/')
             )),
             Self::MissingSource { similar: Some(similar), .. } => Some(format!("did you mean `{similar}`?")),
-            Self::UnknownStage { known, .. } if !known.is_empty() => {
-                Some(format!("the stages are {}", known.join(", ")))
-            }
+            Self::UnknownStage { close, known, .. } => hint_of_stage(close.as_deref(), known),
+            Self::LateStage { name } => Some(format!("move the stage `{name}` above this one")),
+            Self::Empty { .. } => Some(
+                "give its variables a value with `--build-arg`, or a default as in `${NAME:-default}`".into(),
+            ),
             Self::UnknownName { kind, .. } => {
                 Some(format!("create the {kind} in an earlier RUN, or write its number instead"))
             }
@@ -67,6 +69,14 @@ impl Cause {
             Self::Sandbox { source, .. } => source.hint(),
             _ => None,
         }
+    }
+}
+
+fn hint_of_stage(close: Option<&str>, known: &str) -> Option<String> {
+    match close {
+        Some(close) => Some(format!("did you mean the stage `{close}`?")),
+        None if known.is_empty() => None,
+        None => Some(format!("the stages are {known}")),
     }
 }
 

@@ -1,90 +1,18 @@
-//! Why a build could not be done: the cause, its place in the user's text, and the cure.
+//! Why a build could not be done: the cause, and in `placed` and `hint` its place in the user's text and the cure.
 //!
 //! How an error looks on a terminal is decided in the command line's `report`.
 
 mod hint;
+mod placed;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use containerfile::{Diagnostic, InvalidChmod, Source, Span};
+use containerfile::{Diagnostic, InvalidChmod, Source};
 
 use crate::name::LocalImage;
 
-/// A position in the user's text.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The text.
-    pub source: Arc<Source>,
-    /// The bytes meant.
-    pub span: Span,
-    /// A few words beside the caret.
-    pub label: Option<String>,
-}
-
-/// A failed build, push, pull or export.
-#[derive(Debug)]
-pub struct Error {
-    /// What failed.
-    pub cause: Box<Cause>,
-    /// Where in the user's text, if that is known.
-    pub place: Option<Box<Place>>,
-}
-
-impl Error {
-    /// Points the error at `place`, unless it points somewhere already.
-    pub fn at(mut self, place: Place) -> Self {
-        self.place.get_or_insert_with(|| Box::new(place));
-        self
-    }
-
-    /// Facts that help to understand the error, one line each.
-    pub fn notes(&self) -> Vec<String> {
-        match self.cause.as_ref() {
-            Cause::MissingSource { ignored_by: Some(rule), path, .. } => {
-                vec![format!("`{path}` is excluded by {}:{} (`{}`)", rule.file, rule.line, rule.pattern)]
-            }
-            Cause::WrongChecksum { found, .. } => vec![format!("what was fetched has {found}")],
-            Cause::RunFailed { last_output, .. } if !last_output.is_empty() => {
-                last_output.iter().map(|line| format!("last output: {line}")).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
-        self.cause.hint()
-    }
-
-    /// The exit code of a builder that ends with this error: that of a failed RUN, else 1.
-    pub fn exit_code(&self) -> u8 {
-        match *self.cause {
-            Cause::RunFailed { code, .. } => code,
-            Cause::Cancelled => 130,
-            _ => 1,
-        }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.cause.as_ref(), formatter)
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(self.cause.as_ref())
-    }
-}
-
-impl<C: Into<Cause>> From<C> for Error {
-    fn from(cause: C) -> Self {
-        Self { cause: Box::new(cause.into()), place: None }
-    }
-}
+pub use placed::{Error, Place};
 
 /// The rule of an ignore file that hides a source.
 #[derive(Debug, Clone)]
@@ -109,6 +37,12 @@ pub enum Cause {
         /// Everything that is wrong with it.
         diagnostics: Vec<Diagnostic>,
     },
+    /// Instructions that cannot be carried out, each with its own place.
+    #[error("the Containerfile has {} errors", .errors.len())]
+    Several {
+        /// What is wrong, in the order of the text.
+        errors: Vec<Error>,
+    },
     /// Warnings where there must be none; what they say has been told.
     #[error("the Containerfile has {count} warning{}", if *.count == 1 { "" } else { "s" })]
     Warned {
@@ -129,8 +63,16 @@ pub enum Cause {
     UnknownStage {
         /// The name looked for.
         name: String,
-        /// The stages that there are.
-        known: Vec<String>,
+        /// The names of the first stages that there are; empty if none has one.
+        known: Arc<str>,
+        /// One whose name is almost the same.
+        close: Option<String>,
+    },
+    /// A `--from` names a stage that is built later.
+    #[error("the stage `{name}` does not stand before the one that needs it")]
+    LateStage {
+        /// Its name or number.
+        name: String,
     },
     /// Stages that need each other.
     #[error("stage `{stage}` needs itself")]

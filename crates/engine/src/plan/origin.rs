@@ -3,13 +3,21 @@
 //! Knows names and numbers; nothing is opened or fetched here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use containerfile::Stage;
+use containerfile::{Stage, closest};
 use oci::Reference;
 
 use crate::error::{Cause, Error};
 use crate::name::ImageName;
 use crate::options::NamedContext;
+
+/// What a reference has around a name that stands alone.
+const LIBRARY: &str = "docker.io/library/";
+const LATEST: &str = ":latest";
+
+/// As many stages are named to whoever looks for one that there is not.
+const SHOWN: usize = 20;
 
 /// A tree that a stage starts from, or that something is copied or mounted from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,15 +35,20 @@ pub(crate) enum Origin {
 }
 
 /// Everything that can be named.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Names {
     stages: BTreeMap<String, Vec<usize>>,
+    /// The number of stages.
+    count: usize,
+    /// The first of the names, for messages.
+    known: Arc<str>,
     contexts: BTreeMap<String, NamedContext>,
 }
 
 impl Names {
     pub(super) fn new(stages: &[Stage], contexts: &BTreeMap<String, NamedContext>) -> Self {
-        let mut names = Self { stages: BTreeMap::new(), contexts: contexts.clone() };
+        let (count, known) = (stages.len(), listed(stages));
+        let mut names = Self { stages: BTreeMap::new(), count, known, contexts: contexts.clone() };
         for (index, stage) in stages.iter().enumerate() {
             if let Some(name) = &stage.name {
                 names.stages.entry(name.value.clone()).or_default().push(index);
@@ -63,14 +76,29 @@ impl Names {
         if let Some(origin) = self.context(text, index)? {
             return Ok(origin);
         }
-        if let Some(stage) = self.stage(text, index) {
-            return Ok(Origin::Stage(stage));
+        let numbered = || text.parse().ok().filter(|number| *number < self.count);
+        // As in BuildKit, a name of a later stage is never that of an image.
+        match self.stage(text, index).or_else(|| self.stage(text, self.count)).or_else(numbered) {
+            Some(stage) if stage < index => Ok(Origin::Stage(stage)),
+            Some(stage) if stage == index => Err(Cause::Cycle { stage: text.to_owned() }.into()),
+            Some(_) => Err(Cause::LateStage { name: text.to_owned() }.into()),
+            None if is_number(text) => Err(self.unknown(text)),
+            None => self.image(text, index),
         }
-        match text.parse::<usize>() {
-            Ok(stage) if stage < index => Ok(Origin::Stage(stage)),
-            Ok(_) => Err(self.unknown(text)),
-            Err(_) => self.image(text, index),
+    }
+
+    /// What else `image` may have been meant to be in stage `index`: a stage before it, or a named context.
+    pub(crate) fn near(&self, image: &ImageName, index: usize) -> Option<String> {
+        // Nothing but a name alone could have been meant for one of these.
+        let reference = image.reference()?.to_string();
+        let name = reference.strip_prefix(LIBRARY)?.strip_suffix(LATEST)?;
+        let earlier = self.stages.iter().filter(|(_, at)| at.iter().any(|stage| *stage < index));
+        let stages = earlier.map(|(stage, _)| stage.as_str());
+        if let Some(stage) = closest(name, stages) {
+            return Some(format!("did you mean the stage `{stage}`?"));
         }
+        let context = closest(name, self.contexts.keys().map(String::as_str))?;
+        Some(format!("did you mean the build context `{context}`?"))
     }
 
     fn image(&self, text: &str, index: usize) -> Result<Origin, Error> {
@@ -103,10 +131,22 @@ impl Names {
 
     /// The error for a stage that there is not.
     pub(super) fn unknown(&self, name: &str) -> Error {
-        let mut named: Vec<_> =
-            self.stages.iter().flat_map(|(name, at)| at.iter().map(move |i| (*i, name))).collect();
-        named.sort_unstable();
-        let known = named.into_iter().map(|(_, name)| format!("`{name}`")).collect();
-        Cause::UnknownStage { name: name.to_owned(), known }.into()
+        let names = || self.stages.keys().map(String::as_str);
+        let close = if is_number(name) { None } else { closest(name, names()) };
+        let (name, known) = (name.to_owned(), Arc::clone(&self.known));
+        Cause::UnknownStage { name, known, close: close.map(str::to_owned) }.into()
     }
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<usize>().is_ok()
+}
+
+/// The names of the first stages, for whoever looks for one that there is not.
+fn listed(stages: &[Stage]) -> Arc<str> {
+    let mut names =
+        stages.iter().filter_map(|stage| stage.name.as_ref()).map(|name| format!("`{}`", name.value));
+    let mut first: Vec<_> = names.by_ref().take(SHOWN).collect();
+    first.extend(names.next().map(|_| "…".to_owned()));
+    first.join(", ").into()
 }

@@ -60,7 +60,7 @@ pub(crate) fn file_url(text: &str) -> Result<Url, Error> {
 }
 
 /// A URL without user and password.
-fn without_user(url: &str) -> String {
+pub(crate) fn without_user(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let host = rest[..end].rfind('@').map_or(0, |at| at + 1);

@@ -25,6 +25,8 @@ pub(crate) struct RunMount {
     pub(crate) text: String,
     /// Where it is written.
     pub(crate) place: Place,
+    /// Where the path is written that its files have in `from`.
+    pub(crate) source: Place,
 }
 
 /// What was read for the cache key of a RUN: one for each of its mounts that shows files.
@@ -81,7 +83,7 @@ impl Solver<'_> {
                 (MountSpec::Cache(cache), Some(origin)) => self.bind_input(&cache.source, false, origin),
                 _ => return Ok(None),
             };
-            input.map(Some).map_err(|error| error.at(mount.place.clone()))
+            input.map(Some).map_err(|error| error.at(mount.source.clone()))
         };
         op.mounts.iter().map(input).collect::<Result<_, _>>().map(MountInputs)
     }

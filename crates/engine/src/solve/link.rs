@@ -2,13 +2,11 @@
 //! "COPY --link").
 
 use super::{Inputs, Progress, Solver, close};
-use crate::copy::CopyOp;
 use crate::error::Error;
 use crate::event::StepId;
 use crate::pack::Packing;
 use crate::snapshot::Layer;
 use crate::step::Op;
-use crate::users;
 
 impl Solver<'_> {
     /// The layer that `op` makes on top of nothing; the stage's tree is given up, as it does not have it.
@@ -34,13 +32,14 @@ impl Solver<'_> {
 
     /// The owner that `--chown` of an independent copy names, as numbers: it is placed where no accounts are.
     pub(super) fn numeric_owner(&self, op: &mut Op, progress: &mut Progress<'_>) -> Result<(), Error> {
-        let Op::Copy(CopyOp { owner: Some(owner), link: true, .. }) = op else { return Ok(()) };
-        if owner.bytes().any(|byte| !byte.is_ascii_digit() && byte != b':') {
+        let Op::Copy(op) = op else { return Ok(()) };
+        let Some(owner) = op.owner.as_mut().filter(|_| op.link) else { return Ok(()) };
+        if owner.text.bytes().any(|byte| !byte.is_ascii_digit() && byte != b':') {
             self.settle(progress)?;
             self.shared.fetch(&progress.state.layers)?;
             let view = self.shared.host()?.driver.view(&progress.state.layers)?;
-            let (uid, gid) = users::owner(view.root(), owner)?;
-            *owner = format!("{uid}:{gid}");
+            let (uid, gid) = owner.ids(view.root())?;
+            owner.text = format!("{uid}:{gid}");
         }
         Ok(())
     }

@@ -114,10 +114,9 @@ impl Solver<'_> {
     /// The first layer of a stage that starts from a directory: all that is in it.
     fn fill(&mut self, progress: &mut Progress<'_>, name: &str) -> Result<(), Error> {
         let stage = progress.stage;
-        let texts = Texts::new(self.plan, &stage.base_place.source, stage.index);
         let begun = self.begin(stage, &format!("FROM {name}"), stage.base_place.clone());
-        let op = Op::Copy(CopyOp::everything(stage.base.clone(), begun.place.span));
-        let cached = self.operation(progress, &op, format!("FROM {name} # buildkit"), &begun, &texts);
+        let op = Op::Copy(Box::new(CopyOp::everything(stage.base.clone(), &begun.place)));
+        let cached = self.operation(progress, &op, format!("FROM {name} # buildkit"), &begun);
         self.end(begun, cached)
     }
 
@@ -149,7 +148,7 @@ impl Solver<'_> {
                 None => self.configure(progress, created_by),
                 Some(mut op) => {
                     self.numeric_owner(&mut op, progress)?;
-                    self.operation(progress, &op, created_by, &begun, &texts)
+                    self.operation(progress, &op, created_by, &begun)
                 }
             }
         });
@@ -184,10 +183,9 @@ impl Solver<'_> {
         op: &Op,
         created_by: String,
         begun: &Begun,
-        texts: &Texts<'_>,
     ) -> Result<bool, Error> {
         let inputs = match op {
-            Op::Copy(op) => Inputs { groups: self.groups(op, texts)?, ..Inputs::default() },
+            Op::Copy(op) => Inputs { groups: self.groups(op)?, ..Inputs::default() },
             Op::Run(op) => Inputs { mounts: self.mount_inputs(op)?, ..Inputs::default() },
             Op::Workdir { .. } => Inputs::default(),
         };
@@ -245,16 +243,17 @@ impl Solver<'_> {
         id: &StepId,
     ) -> Result<(), Error> {
         match op {
-            Op::Workdir { path } => {
+            Op::Workdir { path, place } => {
                 let (uid, gid) = users::owner_of_workdir(root, &progress.state.config.config.user)?;
                 let ownership = Ownership { uid, gid, mode: 0o755 };
                 let made = root.create_dir_all(path.as_ref(), &ownership);
                 made.map(drop).map_err(|source| {
-                    Cause::Layer { action: format!("make the directory `{path}`"), source }.into()
+                    let action = format!("make the directory `{path}`");
+                    Error::from(Cause::Layer { action, source }).at(place.clone())
                 })
             }
             Op::Copy(op) => {
-                let owner = op.owner.as_deref().map(|text| users::owner(root, text)).transpose()?;
+                let owner = op.owner.as_ref().map(|owner| owner.ids(root)).transpose()?;
                 place(op, &inputs.groups, root, owner, self.options.now)
             }
             Op::Run(op) => self.run(op, &inputs.mounts, root, id),
@@ -299,10 +298,10 @@ impl Solver<'_> {
 fn definition<'a>(op: &'a Op, state: &'a State, inputs: &Inputs) -> Result<Definition<'a>, Error> {
     let user = &state.config.config.user;
     Ok(match op {
-        Op::Workdir { path } => Definition::Workdir { path, user },
+        Op::Workdir { path, .. } => Definition::Workdir { path, user },
         Op::Copy(op) => Definition::Copy {
             destination: &op.destination,
-            owner: op.owner.as_deref(),
+            owner: op.owner.as_ref().map(|owner| owner.text.as_str()),
             chmod: op.chmod.as_ref().map(ToString::to_string),
             link: op.link,
             content: content(&inputs.groups, op)?,

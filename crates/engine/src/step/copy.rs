@@ -3,21 +3,20 @@
 use containerfile::{Add, Chmod, Copy, Heredoc, Word};
 
 use super::{Op, Texts};
-use crate::copy::{CopyOp, Filter, Source};
+use crate::copy::{CopyOp, Filter, Owner, Source};
 use crate::error::{Cause, Error};
+use crate::expansion::Expander;
 use crate::plan::Origin;
 use crate::remote::{Checksum, Remote};
-use crate::stage::{Expander, State};
+use crate::stage::State;
 
 pub(super) fn copy(copy: &Copy, state: &State, texts: &Texts<'_>) -> Result<(Option<Op>, String), Error> {
     let expander = texts.expander(&state.scope);
-    let fail = |diagnostic| texts.error(diagnostic);
     let from = match &copy.from {
         None => Origin::Context,
         Some(word) => {
-            let text = expander.word(word).map_err(fail)?;
-            let origin = texts.names.source(&text, texts.stage);
-            origin.map_err(|error| error.at(texts.place(word.span())))?
+            let origin = texts.origin(&expander.word(word)?);
+            origin.map_err(|error| error.at(expander.place(word)))?
         }
     };
     let operands = Operands {
@@ -77,27 +76,24 @@ struct Operands<'a> {
 impl Operands<'_> {
     fn op(self, state: &State, texts: &Texts<'_>) -> Result<(Option<Op>, String), Error> {
         let expander = texts.expander(&state.scope);
-        let fail = |diagnostic| texts.error(diagnostic);
-        let optional = |word: Option<&Word>| word.map(|word| expander.word(word)).transpose().map_err(fail);
-        let (owner, chmod) = (optional(self.chown)?, optional(self.chmod)?);
-        let chmod = match (chmod, self.chmod) {
-            (Some(text), Some(word)) => {
-                let chmod = Chmod::parse(&text);
-                Some(chmod.map_err(|error| Error::from(Cause::BadMode(error)).at(texts.place(word.span())))?)
-            }
-            _ => None,
+        let owner = |word| expander.word(word).map(|text| Owner { text, place: expander.place(word) });
+        let owner = self.chown.map(owner).transpose()?;
+        let chmod = |word| {
+            let chmod = Chmod::parse(&expander.word(word)?);
+            chmod.map_err(|error| Error::from(Cause::BadMode(error)).at(expander.place(word)))
         };
+        let chmod = self.chmod.map(chmod).transpose()?;
         let excludes: Vec<_> = self.excludes.iter().map(|word| word.text().to_owned()).collect();
         let excludes = Filter::of_patterns(&excludes).map_err(|error| match self.excludes {
             [word, ..] => error.at(texts.place(word.span())),
             [] => error,
         })?;
-        let mut sources = self.sources(&expander, texts)?;
-        let checksum = self.checksum(&expander, &mut sources, texts)?;
-        let written = expander.word(self.destination).map_err(fail)?;
+        let mut sources = self.sources(&expander)?;
+        let checksum = self.checksum(&expander, &mut sources)?;
+        let written = expander.word(self.destination)?;
         let mut created_by = self.instruction.to_owned();
         created_by.push_str(if self.parents { " --parents" } else { "" });
-        created_by.extend(owner.iter().flat_map(|text| [" --chown=", text]));
+        created_by.extend(owner.iter().flat_map(|owner| [" --chown=", &owner.text]));
         let mode = chmod.as_ref().map(ToString::to_string);
         created_by.extend(mode.iter().flat_map(|text| [" --chmod=", text]));
         created_by.extend(sources.iter().map(|source| {
@@ -109,8 +105,9 @@ impl Operands<'_> {
         created_by.extend(self.heredocs.iter().flat_map(|heredoc| [" <<", &heredoc.name]));
         created_by.extend([" ", &written, " # buildkit"]);
         let heredocs = self.heredocs.iter().map(|heredoc| {
-            let content = heredoc.expand(&|name| state.scope.get(name)).map_err(fail)?.value;
-            Ok((heredoc.name.clone(), content))
+            let content = heredoc.expand(&|name| state.scope.get(name));
+            let content = content.map_err(|diagnostic| expander.error(diagnostic))?;
+            Ok((heredoc.name.clone(), content.value))
         });
         let op = CopyOp {
             instruction: self.instruction,
@@ -118,6 +115,7 @@ impl Operands<'_> {
             sources,
             heredocs: heredocs.collect::<Result<_, Error>>()?,
             destination: state.absolute(&written),
+            place: expander.place(self.destination),
             owner,
             chmod,
             excludes,
@@ -126,13 +124,13 @@ impl Operands<'_> {
             unpack: self.unpack,
             checksum,
         };
-        Ok((Some(Op::Copy(op)), created_by))
+        Ok((Some(Op::Copy(Box::new(op))), created_by))
     }
 
-    fn sources(&self, expander: &Expander<'_>, texts: &Texts<'_>) -> Result<Vec<Source>, Error> {
+    fn sources(&self, expander: &Expander<'_>) -> Result<Vec<Source>, Error> {
         let source = |word: &Word| {
-            let path = expander.word(word).map_err(|diagnostic| texts.error(diagnostic))?;
-            let at = |error: Error| error.at(texts.place(word.span()));
+            let (path, place) = (expander.word(word)?, expander.place(word));
+            let at = |error: Error| error.at(place.clone());
             let mut remote = Remote::parse(&path).map_err(at)?;
             if let Some(remote) = remote.as_ref().filter(|_| self.instruction == "COPY") {
                 let (what, why) = ("source of COPY", "only ADD fetches from a network".to_owned());
@@ -145,23 +143,18 @@ impl Operands<'_> {
                 }
                 url.keep_git_dir = Some(keep);
             }
-            Ok(Source { path, remote, span: word.span() })
+            Ok(Source { path, remote, place })
         };
         self.sources.iter().map(source).collect()
     }
 
     /// `--checksum`, which is for one source that is fetched.
-    fn checksum(
-        &self,
-        expander: &Expander<'_>,
-        sources: &mut [Source],
-        texts: &Texts<'_>,
-    ) -> Result<Option<Checksum>, Error> {
+    fn checksum(&self, expander: &Expander<'_>, sources: &mut [Source]) -> Result<Option<Checksum>, Error> {
         let Some(word) = self.checksum else { return Ok(None) };
-        let text = expander.word(word).map_err(|diagnostic| texts.error(diagnostic))?;
+        let text = expander.word(word)?;
         let bad = |why: String| {
             let cause = Cause::InvalidArgument { what: "checksum", text: text.clone(), why };
-            Error::from(cause).at(texts.place(word.span()))
+            Error::from(cause).at(expander.place(word))
         };
         match sources {
             [Source { remote: Some(Remote::File(_)), .. }] => Checksum::parse(&text).map(Some).map_err(bad),

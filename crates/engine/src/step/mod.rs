@@ -6,16 +6,17 @@ mod run;
 
 use std::sync::Arc;
 
-use containerfile::{Diagnostic, Escape, Instruction, Source, Span, Word};
+use containerfile::{Escape, Instruction, Source, Span, Word};
 
 use crate::configure::configure;
 use crate::copy::CopyOp;
-use crate::error::{Cause, Error, Place};
+use crate::error::{Error, Place};
+use crate::expansion::{Expander, Variables};
 use crate::options::BuildOptions;
 use crate::plan::{Names, Origin, Plan};
 use crate::run::RunOp;
 use crate::scope::{Globals, Scope};
-use crate::stage::{Expander, State};
+use crate::stage::State;
 
 /// What an instruction does to the root file system.
 #[derive(Debug)]
@@ -24,9 +25,11 @@ pub(crate) enum Op {
     Workdir {
         /// An absolute path.
         path: String,
+        /// Where it is written.
+        place: Place,
     },
     /// Copies files into it.
-    Copy(CopyOp),
+    Copy(Box<CopyOp>),
     /// Runs a command in it.
     Run(RunOp),
 }
@@ -34,7 +37,7 @@ pub(crate) enum Op {
 impl Op {
     /// Whether it is done on top of nothing.
     pub(crate) fn is_independent(&self) -> bool {
-        matches!(self, Self::Copy(CopyOp { link: true, .. }))
+        matches!(self, Self::Copy(op) if op.link)
     }
 }
 
@@ -65,22 +68,21 @@ impl<'a> Texts<'a> {
     }
 
     pub(crate) fn expander<'b>(&'b self, scope: &'b Scope) -> Expander<'b> {
-        Expander { scope, escape: self.escape }
+        Expander {
+            source: self.source,
+            escape: self.escape,
+            variables: Variables::Stage(scope, self.globals),
+        }
     }
 
     /// The place of `span` in this text.
     pub(crate) fn place(&self, span: Span) -> Place {
-        Place { source: Arc::clone(self.source), span, label: None }
+        Place::new(self.source, span)
     }
 
     /// What `--from=text` or `from=text` means here.
     pub(crate) fn origin(&self, text: &str) -> Result<Origin, Error> {
         self.names.source(text, self.stage)
-    }
-
-    /// A failed expansion as the error it is.
-    pub(crate) fn error(&self, diagnostic: Diagnostic) -> Error {
-        Cause::Syntax { source_text: Arc::clone(self.source), diagnostics: vec![diagnostic] }.into()
     }
 }
 
@@ -106,9 +108,10 @@ pub(crate) fn step(
 }
 
 fn workdir(word: &Word, state: &mut State, texts: &Texts<'_>) -> Result<(Option<Op>, String), Error> {
-    let text = texts.expander(&state.scope).word(word).map_err(|diagnostic| texts.error(diagnostic))?;
+    let expander = texts.expander(&state.scope);
+    let (text, place) = (expander.word(word)?, expander.place(word));
     state.set_working_dir(&text);
     let path = state.cwd();
     let created_by = format!("WORKDIR {}", state.working_dir());
-    Ok(((path != "/").then_some(Op::Workdir { path }), created_by))
+    Ok(((path != "/").then_some(Op::Workdir { path, place }), created_by))
 }

@@ -59,10 +59,11 @@ mod tests {
     use super::*;
 
     fn codes(text: &str, build_args: &[(&str, &str)]) -> Vec<&'static str> {
-        let file = parse(&Source::new("Containerfile", text)).unwrap();
+        let source = Source::new("Containerfile", text);
+        let file = parse(&source).unwrap();
         let globals = |args: &[(&str, &str)]| {
             let args: BTreeMap<_, _> = args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-            Globals::new(&args, &Platform::host(), "", &file.global_args, Escape::default()).unwrap()
+            Globals::new(&args, &Platform::host(), "", &file.global_args, Escape::default(), &source).unwrap()
         };
         let warnings = warnings(&file, &globals(build_args), &globals(&[]));
         warnings.into_iter().filter_map(|warning| warning.code).collect()

@@ -53,7 +53,7 @@ pub(crate) fn warnings(
         .chain(rules::warnings(file))
         .chain(of_from)
         .chain(undeclared(file, build_args));
-    all.filter(|warning| !warning.code.is_some_and(|code| check.skip.contains(code))).collect()
+    all.filter(|warning| warning.code.is_none_or(|code| check.speaks(code))).collect()
 }
 
 /// A misspelt `--build-arg` changes nothing, which nobody wants. What an ONBUILD of a base declares is not known yet.

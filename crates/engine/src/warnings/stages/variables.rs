@@ -32,7 +32,7 @@ impl Linter<'_> {
             Instruction::Arg(declarations) => {
                 for declaration in declarations {
                     // A failed expansion is an error of the build, which says more.
-                    scope.declare(declaration, &self.plan.globals, escape).ok();
+                    scope.declare(declaration, &self.plan.globals, escape, &self.plan.source).ok();
                 }
             }
             Instruction::Env(pairs) => {
