@@ -33,7 +33,7 @@ pub enum Output {
     DockerArchive(Target),
     /// A tar of the root file system.
     RootTar(Target),
-    /// The root file system in a directory.
+    /// The root file system in a directory. With one id all its files are the user's, and devices are empty files.
     RootDirectory(PathBuf),
 }
 
@@ -94,7 +94,7 @@ impl Shared {
             source,
         })?;
         let failed = |source| Cause::Layer { action: format!("write to `{}`", dir.display()), source };
-        // With one id, all files there are the user's.
+        // Nobody asks the table of this tree: there is no better way to write it with one id.
         let to = layer::Root::open_with(dir, self.host()?.keeping.owners()).map_err(failed)?;
         crate::snapshot::vfs::copy(view.root(), &to)?;
         Ok(dir.display().to_string())
