@@ -88,6 +88,8 @@ fails! {
     registry_out_of_reach: "FROM 127.0.0.1:1/none:1\n", ["build", "--retry", "0", "."];
     // What a variable became.
     expanded_source: "FROM scratch\nARG VERSION\nCOPY app-$VERSION.tar /\n", ["build", "."];
+    required_argument_without_a_value: "ARG A\nFROM scratch\nARG B\nUSER ${B:?must be set}\n", ["build", "."];
+    required_argument_of_from: "ARG BASE\nFROM ${BASE:?}\n", ["build", "."];
     expanded_destination: "FROM scratch\nARG DIR=/x\nCOPY b /x\nCOPY a $DIR\n", ["build", "."];
     expanded_owner: "FROM scratch\nARG OWNER=nobody\nCOPY --chown=$OWNER b /\n", ["build", "."];
     expanded_mode: "FROM scratch\nARG MODE\nCOPY --chmod=${MODE}9 b /\n", ["build", "."];
@@ -150,6 +152,15 @@ fn a_name_that_an_image_has_is_nobodys_mistake() {
     builder.file("Containerfile", "FROM scratch AS build\nFROM scratch\nCOPY --from=biuld /b /\n");
     let output = builder.run(&["build", "--pull=never", "."]).success();
     assert!(!output.stderr.contains("did you mean"), "{output}");
+}
+
+#[test]
+fn a_misspelt_stage_is_suggested_whatever_the_registry_says() {
+    let containerfile = "FROM scratch AS build\nFROM scratch\nCOPY --from=biuld / /\n";
+    let builder = new_builder(containerfile).env("HTTPS_PROXY", "http://127.0.0.1:1");
+    let shown = text(&builder, &["build", "--retry=0", "."]);
+    assert!(shown.contains("error: cannot pull `docker.io/library/biuld:latest`"), "{shown}");
+    assert!(shown.contains("^^^^^ did you mean the stage `build`?"), "{shown}");
 }
 
 #[test]

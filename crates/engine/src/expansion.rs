@@ -61,12 +61,24 @@ impl Expander<'_> {
     /// The values of `word`, split at blanks.
     pub(crate) fn words(&self, word: &Word) -> Result<Vec<String>, Error> {
         let expanded = word.expand_words(&|name| self.variables.get(name), self.escape);
-        expanded.map(|expanded| expanded.words).map_err(|diagnostic| self.error(diagnostic))
+        expanded
+            .map(|expanded| expanded.words)
+            .map_err(|diagnostic| self.error(self.explained(diagnostic, word)))
     }
 
     /// The value of `word`, for whoever wants to go on with the diagnostic.
     pub(crate) fn value(&self, word: &Word) -> Result<String, Diagnostic> {
-        word.expand(&|name| self.variables.get(name), self.escape).map(|expanded| expanded.value)
+        let expanded = word.expand(&|name| self.variables.get(name), self.escape);
+        expanded.map(|expanded| expanded.value).map_err(|diagnostic| self.explained(diagnostic, word))
+    }
+
+    /// The diagnostic of `word`, with the ARGs that left variables of it without the value that `${v:?}` asks for.
+    fn explained(&self, diagnostic: Diagnostic, word: &Word) -> Diagnostic {
+        // If all had values, nothing could be wrong but the text itself.
+        let all = word.expand(&|_| Some("1".to_owned()), self.escape);
+        let mentioned = all.map(|expanded| expanded.defined).unwrap_or_default();
+        let unset = mentioned.iter().filter(|name| self.variables.get(name).is_none());
+        unset.filter_map(|name| self.variables.why_unset(name)).fold(diagnostic, Diagnostic::with_note)
     }
 
     /// A failed expansion as the error it is.
