@@ -111,6 +111,55 @@ fn volumes_and_files_of_the_kubelet_are_there() {
 }
 
 #[test]
+fn every_volume_can_be_written_and_those_on_disk_stay() {
+    let root_fs = RootFs::new();
+    for name in ["privileged", "userns", "restricted-ro"] {
+        let mut pod = Pod::new(Profile::named(name), &root_fs);
+        for (destination, medium) in [
+            ("/disk", Medium::Disk),
+            ("/noexec", Medium::NoExec),
+            ("/memory", Medium::Memory),
+            ("/image", Medium::Image),
+        ] {
+            pod = pod.empty_dir(destination, medium);
+        }
+        let written = "cd $dir; cp /bin/busybox true; ./true 2>/dev/null && echo $dir;";
+        let script = format!("for dir in /disk /noexec /memory /image; do {written} done; :");
+        assert_eq!(sh(&pod, &script).success().text(), "/disk\n/memory\n/image", "{name}");
+        let left = sh(&pod, "ls /[dmni]*/true").success().text();
+        assert_eq!(left, "/disk/true\n/image/true\n/noexec/true", "{name}");
+    }
+}
+
+#[test]
+fn nothing_of_a_pod_stays() {
+    let root_fs = RootFs::new();
+    let pod = Pod::new(Profile::named("restricted"), &root_fs).empty_dir("/image", Medium::Image);
+    let volume = pod.on_node("/image").to_owned();
+    sh(&pod, "echo x > /image/x").success();
+    let panicked =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || drop(sh(&pod, "exit 3").success())));
+    assert!(panicked.is_err() && !volume.parent().unwrap().exists());
+    let name = volume.parent().unwrap().to_str().unwrap();
+    for file in ["/proc/self/mountinfo", "/proc/mounts"] {
+        assert!(!fs::read_to_string(file).unwrap().contains(name));
+    }
+}
+
+#[test]
+fn what_a_build_may_want_can_be_taken_away_from_every_pod() {
+    let denied =
+        ["unshare", "clone3", "mount", "pivot_root", "chroot", "ptrace", "setxattr", "mknodat", "chown"];
+    let landlock = ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"];
+    let root_fs = RootFs::new();
+    for profile in Profile::ALL {
+        let pod = Pod::new(profile, &root_fs).deny_syscalls(&denied).deny_syscalls(&landlock);
+        let output = sh(&pod.mask("/proc/sys"), "unshare -m true").exits(1);
+        assert!(output.stderr.contains("Operation not permitted"), "{}: {output}", profile.name);
+    }
+}
+
+#[test]
 fn runtime_default_denies_namespaces() {
     let root_fs = RootFs::new();
     for profile in Profile::ALL {

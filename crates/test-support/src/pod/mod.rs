@@ -32,24 +32,20 @@ use runtime_config::Mount;
 const ID_BASE: u32 = 1_000_000;
 const ID_COUNT: u32 = 65536;
 
-/// Mounts what belongs to one container and becomes crun; arguments: the overlay's options, its mount point, the
-/// options of tmpfs, and its mount points up to `--`, then what crun is told.
-///
-/// crun wants the second version of cgroups alone. All mounts vanish with the namespace that this runs in.
-const START: &str = "
-    test -e /sys/fs/cgroup/cgroup.controllers || mount -t cgroup2 cgroup2 /sys/fs/cgroup
-    mount -t overlay -o \"$1\" overlay \"$2\"
-    options=$3; shift 3
-    while test \"$1\" != --; do mount -t tmpfs -o \"$options\" tmpfs \"$1\"; shift; done
-    shift; exec crun \"$@\"";
+/// Bytes in a volume that is an image; a sparse file takes only what is written.
+const IMAGE_SIZE: u64 = 4 << 30;
 
 /// Where an emptyDir lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Medium {
     /// On the node's file system; what it holds stays as long as the pod.
     Disk,
+    /// The same, and no program can be executed there.
+    NoExec,
     /// In a tmpfs that each container finds empty.
     Memory,
+    /// In a file with an ext4 of its own that stays as long as the pod, as where the container is a virtual machine.
+    Image,
 }
 
 /// A pod whose containers run one after another, each on a fresh root file system.
@@ -61,7 +57,7 @@ pub struct Pod<'a> {
     root_fs: &'a RootFs,
     dir: TempDir,
     mounts: Vec<Mount>,
-    in_memory: Vec<PathBuf>,
+    volumes: Vec<(PathBuf, Medium)>,
     env: BTreeMap<String, String>,
     cwd: String,
     timeout: Duration,
@@ -85,7 +81,7 @@ impl<'a> Pod<'a> {
             root_fs,
             dir: node_dir(),
             mounts: Vec::new(),
-            in_memory: Vec::new(),
+            volumes: Vec::new(),
             env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
             cwd: "/".to_owned(),
             timeout: Duration::from_mins(5),
@@ -113,33 +109,37 @@ impl<'a> Pod<'a> {
             let source = self.dir.path().join(format!("kubelet-{number}"));
             fs::write(&source, text).expect("writing a file of the kubelet");
             fs::set_permissions(&source, Permissions::from_mode(mode)).expect("setting a mode");
-            let read_only = destination.ends_with("token");
-            self.mounts.push(Mount { source: text_of(&source), destination: destination.into(), read_only });
+            self.mount(&source, destination, if destination.ends_with("token") { "ro" } else { "rw" });
         }
+    }
+
+    fn mount(&mut self, source: &Path, destination: &str, option: &'static str) {
+        let source = source.to_str().expect("paths of tests are UTF-8").to_owned();
+        self.mounts.push(Mount { source, destination: destination.to_owned(), option });
     }
 
     /// Adds an emptyDir, which everyone may write.
     pub fn empty_dir(mut self, destination: &str, medium: Medium) -> Self {
-        let source = self.dir.path().join(format!("volume-{}", self.mounts.len()));
+        let source = self.dir.path().join(format!("volume-{}", self.volumes.len()));
         self.make_dir(&source, 0o777);
-        if medium == Medium::Memory {
-            self.in_memory.push(source.clone());
+        if medium == Medium::Image {
+            make_image(&source.with_extension("ext4"));
         }
-        self.bind(source, destination)
+        self.mount(&source, destination, if medium == Medium::NoExec { "noexec" } else { "rw" });
+        self.volumes.push((source, medium));
+        self
     }
 
     /// Adds a file or directory of the node, as writable as it is.
     pub fn bind(mut self, source: impl AsRef<Path>, destination: &str) -> Self {
-        let source = text_of(source.as_ref());
-        self.mounts.push(Mount { source, destination: destination.to_owned(), read_only: false });
+        self.mount(source.as_ref(), destination, "rw");
         self
     }
 
     /// Adds a file or directory of the node that the container can only read.
-    pub fn bind_read_only(self, source: impl AsRef<Path>, destination: &str) -> Self {
-        let mut this = self.bind(source, destination);
-        this.mounts.iter_mut().for_each(|mount| mount.read_only |= mount.destination == destination);
-        this
+    pub fn bind_read_only(mut self, source: impl AsRef<Path>, destination: &str) -> Self {
+        self.mount(source.as_ref(), destination, "ro");
+        self
     }
 
     /// Sets a variable of the environment.
@@ -182,7 +182,8 @@ impl<'a> Pod<'a> {
         self
     }
 
-    /// Where the node has the volume on disk, or the bound file, that containers see at `destination`.
+    /// Where the node has the file or directory that containers see at `destination`, unless it is in memory or in an
+    /// image.
     #[track_caller]
     pub fn on_node(&self, destination: &str) -> &Path {
         let mount = self.mounts.iter().find(|mount| mount.destination == destination);
@@ -200,22 +201,11 @@ impl<'a> Pod<'a> {
         }
         let config = runtime_config::config(self, &at("rootfs"), &self.mounts, argv);
         fs::write(at("bundle").join("config.json"), config.to_string()).expect("writing the runtime config");
-        let lower = if self.profile.user_namespace { self.root_fs.shifted() } else { self.root_fs.tree() };
-        let overlay = [("lowerdir", lower), ("upperdir", &at("upper")), ("workdir", &at("work"))];
-        let overlay = overlay.map(|(name, path)| format!("{name}={}", path.display())).join(",");
-        let owner = self.owner();
-        // Killing unshare(1) kills the first process of the pid namespace, and with it all of them.
+        // Killing unshare(1) kills the first process of the pid namespace, and with it all of them. Streams are pipes
+        // because crun gives them to the user of the container: /dev/null would be that of the machine.
         let child = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "--pid", "--mount-proc", "--kill-child"])
-            .args(["sh", "-ec", START, "pod", &overlay])
-            .arg(at("rootfs"))
-            .arg(format!("mode=777,uid={owner},gid={owner}"))
-            .args(&self.in_memory)
-            .args(["--", "--cgroup-manager=disabled", "--root"])
-            .arg(at("crun"))
-            .args(["run", "--bundle"])
-            .arg(at("bundle"))
-            .arg("pod")
+            .args(["sh", "-ec", &self.start_script(dir.path())])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -223,6 +213,36 @@ impl<'a> Pod<'a> {
             .expect("unshare(1)");
         let command = format!("{} (in the pod {})", argv.join(" "), self.profile.name);
         Output::of(child, b"", command, dir.path(), self.timeout)
+    }
+
+    /// Mounts what belongs to a container whose files are in `dir`, and becomes crun.
+    ///
+    /// All mounts vanish with the namespace that it runs in.
+    fn start_script(&self, dir: &Path) -> String {
+        let (dir, owner) = (dir.display(), self.owner());
+        let lower = if self.profile.user_namespace { self.root_fs.shifted() } else { self.root_fs.tree() };
+        // crun wants the second version of cgroups alone.
+        let cgroups = "test -e /sys/fs/cgroup/cgroup.controllers || mount -t cgroup2 cgroup2 /sys/fs/cgroup";
+        let mut lines = vec![cgroups.to_owned()];
+        for (path, medium) in &self.volumes {
+            let path = path.display();
+            lines.push(match medium {
+                Medium::Disk => continue,
+                // crun does it by itself, but not in a user namespace.
+                Medium::NoExec => format!("mount --bind {path} {path}; mount -o remount,bind,noexec {path}"),
+                Medium::Memory => format!("mount -t tmpfs tmpfs {path}"),
+                Medium::Image => format!("mount -o loop {path}.ext4 {path}"),
+            });
+            lines.push(format!("chown {owner}:{owner} {path}; chmod 777 {path}"));
+        }
+        let lower = format!("lowerdir={}", lower.display());
+        lines.push(format!(
+            "mount -t overlay -o {lower},upperdir={dir}/upper,workdir={dir}/work overlay {dir}/rootfs"
+        ));
+        lines.push(format!(
+            "exec crun --cgroup-manager=disabled --root {dir}/crun run --bundle {dir}/bundle pod"
+        ));
+        lines.join("\n")
     }
 
     /// Who is root in the pod, as the node numbers users.
@@ -249,6 +269,14 @@ fn node_dir() -> TempDir {
     dir
 }
 
-fn text_of(path: &Path) -> String {
-    path.to_str().expect("paths of tests are UTF-8").to_owned()
+/// A file with an empty ext4.
+fn make_image(path: &Path) {
+    let file = fs::File::create(path).expect("making a file of the node");
+    file.set_len(IMAGE_SIZE).expect("making a sparse file");
+    let status = Command::new("mkfs.ext4").arg("-q").arg(path).status();
+    assert!(
+        status.expect("the package e2fsprogs").success(),
+        "cannot make a file system in {}",
+        path.display()
+    );
 }

@@ -78,17 +78,15 @@ const CAPABILITIES: [&str; 41] = [
 pub(super) struct Mount {
     pub(super) source: String,
     pub(super) destination: String,
-    pub(super) read_only: bool,
+    /// `rw`, `ro` or `noexec`.
+    pub(super) option: &'static str,
 }
 
 /// The config of a container of `pod` that runs `argv` in the root file system at `root`.
 pub(super) fn config(pod: &Pod, root: &Path, mounts: &[Mount], argv: &[&str]) -> Value {
     let profile = &pod.profile;
     let mut all = kernel_mounts(pod);
-    all.extend(mounts.iter().map(|mount| {
-        let access = if mount.read_only { "ro" } else { "rw" };
-        bind(&mount.source, &mount.destination, &["rbind", access])
-    }));
+    all.extend(mounts.iter().map(|mount| bind(&mount.source, &mount.destination, &["rbind", mount.option])));
     let mut config = json!({
         "ociVersion": "1.0.2",
         "root": { "path": root, "readonly": profile.read_only },
@@ -162,7 +160,10 @@ fn kernel_mounts(pod: &Pod) -> Vec<Value> {
     const CLOSED: [&str; 3] = ["nosuid", "noexec", "nodev"];
     let options = |more: &[&'static str]| [&CLOSED, more].concat();
     let access = if pod.profile.is_privileged() { "rw" } else { "ro" };
-    let mount = |kind: &str, destination: &str, options: &[&str]| json!({ "destination": destination, "type": kind, "source": kind, "options": options });
+    let mount = |kind: &str, destination: &str, options: &[&str]| {
+        let source = if destination == "/dev/shm" { "shm" } else { kind };
+        json!({ "destination": destination, "type": kind, "source": source, "options": options })
+    };
     let mut mounts = vec![
         mount("proc", "/proc", &CLOSED),
         mount("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
@@ -186,9 +187,10 @@ fn bind(source: &str, destination: &str, options: &[&str]) -> Value {
 
 /// A hook that runs as root of the container's user namespace, where limits of `user.*` are its own.
 fn set_sysctls(sysctls: &[(String, u64)]) -> Value {
-    let lines =
-        sysctls.iter().map(|(name, value)| format!("echo {value} > /proc/sys/{}", name.replace('.', "/")));
-    let script: Vec<_> = lines.collect();
+    // crun fails where a hook does not read what it is told of the container.
+    let mut script = vec!["cat > /dev/null".to_owned()];
+    let path = |name: &str| name.replace('.', "/");
+    script.extend(sysctls.iter().map(|(name, value)| format!("echo {value} > /proc/sys/{}", path(name))));
     json!({ "path": "/bin/sh", "args": ["sh", "-ec", script.join("\n")] })
 }
 
