@@ -15,21 +15,6 @@ use test_support::{Medium, Output, Pod, Profile, RootFs, check_layout};
 /// The machines of CI have two cores.
 const AT_A_TIME: usize = 2;
 
-/// Pods in which not even a build without RUN works yet. This list is to become empty.
-const CANNOT_COPY_YET: [&str; 8] = [
-    "restricted",
-    "restricted-crio",
-    "restricted-ro",
-    "root-crio-seccomp",
-    "root-nocaps",
-    "root-seccomp",
-    "userns",
-    "userns-crio-seccomp",
-];
-
-/// Pods in which no RUN works yet. This list is to become empty.
-const CANNOT_RUN_YET: [&str; 8] = CANNOT_COPY_YET;
-
 /// Pods and media on which no RUN works yet, where the others work. This list is to become empty.
 const CANNOT_RUN_ON_YET: [&str; 1] = ["nonroot on NoExec"];
 
@@ -41,12 +26,12 @@ type Built = Result<String, Output>;
 
 #[test]
 fn files_are_copied_into_the_same_image_everywhere() {
-    assert_same_image(build_everywhere(COPY), &CANNOT_COPY_YET);
+    assert_same_image(build_everywhere(COPY), &[]);
 }
 
 #[test]
 fn a_command_runs_into_the_same_image_everywhere() {
-    assert_same_image(build_everywhere(RUN), &CANNOT_RUN_YET);
+    assert_same_image(build_everywhere(RUN), &[]);
 }
 
 #[test]

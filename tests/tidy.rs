@@ -69,7 +69,7 @@ const PURE: [&str; 2] = ["crates/containerfile", "crates/oci"];
 const IO: [&str; 5] = ["std::fs", "std::os", "std::process", "std::thread", "Instant::now"];
 
 /// Changing this number is a decision: say in the commit what a new package replaces.
-const PACKAGES_IN_LOCK: usize = 320;
+const PACKAGES_IN_LOCK: usize = 321;
 
 /// Lines a file may have without its tests.
 const LINES: usize = 400;

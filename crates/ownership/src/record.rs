@@ -72,9 +72,10 @@ impl Record {
 }
 
 /// The permissions that a file has on disk whose true ones are `mode`: the builder can always read and write it, and
-/// nobody becomes somebody else by it.
+/// execute it if anybody may, and nobody becomes somebody else by it.
 pub fn disk_mode(kind: Kind, mode: u32) -> u32 {
-    let own = if kind == Kind::Directory { 0o700 } else { 0o600 };
+    let is_executable = kind == Kind::File && mode & 0o111 != 0;
+    let own = if kind == Kind::Directory || is_executable { 0o700 } else { 0o600 };
     mode & 0o777 | own
 }
 

@@ -95,6 +95,11 @@ impl CapabilitySet {
     pub(crate) const TO_MAP_IDS: Self =
         Self(Kernel::SETUID.bits() | Kernel::SETGID.bits() | Kernel::SETFCAP.bits());
 
+    /// One bit for each, by number.
+    pub(crate) fn bits(self) -> u64 {
+        self.0
+    }
+
     /// Whether all of `other` are in this set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -94,6 +94,12 @@ pub enum Error {
         /// `argument 3`, `variable PATH`.
         what: String,
     },
+    /// The table of owners beside a root file system cannot be read or written.
+    #[error("{message}")]
+    Ownership {
+        /// What failed, and why.
+        message: String,
+    },
     /// The step was cancelled; all its processes are dead.
     #[error("the step was cancelled")]
     Cancelled,

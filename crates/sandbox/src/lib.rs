@@ -37,6 +37,7 @@ mod step;
 mod subordinate_ids;
 mod supervisor;
 mod sys;
+mod trace;
 mod wire;
 
 pub use cancellation::Cancellation;

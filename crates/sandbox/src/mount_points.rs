@@ -134,7 +134,7 @@ impl Search<'_> {
 }
 
 /// As BuildKit cleans targets: absolute, `..` taken back by text and cut off at the root.
-fn clean(target: &Path) -> PathBuf {
+pub(crate) fn clean(target: &Path) -> PathBuf {
     let mut cleaned = PathBuf::from("/");
     for component in target.components() {
         match component {

@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::capabilities::CapabilitySet;
+use crate::choice::Isolation;
 
 /// One command in a root file system.
 ///
 /// /proc, /sys and /dev are always there and need no mount.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunSpec {
+    /// How the command is kept apart.
+    pub isolation: Isolation,
     /// The root file system: a directory, written to in place.
     #[serde(with = "os_path")]
     pub rootfs: PathBuf,

@@ -130,6 +130,7 @@ impl Solver<'_> {
         let mut env = environment(op, &user.home);
         env.append(&mut mounted.env);
         let spec = RunSpec {
+            isolation: self.shared.host()?.isolation,
             rootfs: root.path().to_owned(),
             ownership: table.as_ref().map(StepTable::path),
             mounts,

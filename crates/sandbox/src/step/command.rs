@@ -21,7 +21,7 @@ use crate::sys;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Becomes the command; returns only if that fails.
-pub(super) fn execute(spec: &RunSpec) -> Error {
+pub(crate) fn execute(spec: &RunSpec) -> Error {
     match prepare(spec) {
         Ok(Command { program, argv, env }) => {
             let errno = match nix::unistd::execve(&program, &argv, &env) {

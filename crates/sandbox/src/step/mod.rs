@@ -8,6 +8,8 @@
 mod command;
 mod init;
 
+pub(crate) use self::command::execute;
+
 use std::fs::File;
 use std::os::unix::net::UnixStream;
 
@@ -16,11 +18,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
 
+use crate::choice::Isolation;
 use crate::errno::Errno;
 use crate::error::{Attempt, Error};
 use crate::process::{self, Life, retry};
 use crate::spec::{Exit, Network, RunSpec};
 use crate::sys::{self, Forked};
+use crate::trace;
 use crate::wire;
 
 /// What the builder tells the keeper.
@@ -82,6 +86,9 @@ fn keep(control: &UnixStream) -> Result<(), Error> {
     let order: Option<Order> = wire::receive(control).attempt("read", || "read the step".to_owned())?;
     let Some(order) = order else { return Ok(()) };
     die_with_builder(&order)?;
+    if order.spec.isolation == Isolation::Trace {
+        return trace::keep(order.spec, control);
+    }
     let namespaces = Namespaces::enter(order.spec.network)?;
     let life = Life::of_this_process()?;
     match sys::fork()? {

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use sandbox::{Cancellation, Error, Exit, ProbeSettings, Requested, RunSpec, Stream};
+use sandbox::{Cancellation, Error, Exit, Isolation, ProbeSettings, Requested, RunSpec, Stream};
 
 use crate::Test;
 use crate::setting::{Setting, Who, give_up_sys_admin, run, success};
@@ -143,7 +143,8 @@ fn a_denied_user_namespace_is_explained(setting: &Setting) {
     fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
     give_up_sys_admin();
     let facts = sandbox::probe(&setting.path("state"), &ProbeSettings::default()).unwrap();
-    let error = sandbox::choose(&facts, Requested::default()).unwrap_err();
+    let namespaces = Requested { isolation: Some(Isolation::Namespaces) };
+    let error = sandbox::choose(&facts, namespaces).unwrap_err();
     assert_eq!(
         error.to_string(),
         "cannot isolate RUN steps here: unshare(CLONE_NEWUSER): ENOSPC (no space left on device); the node allows no \

@@ -9,8 +9,8 @@ use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::process::{Gid, Uid};
 use rustix::thread::CapabilitySet as Kernel;
 use sandbox::{
-    Cancellation, CapabilitySet, Choice, Error, Exit, Facts, Identity, MapWriter, Network, ProbeSettings,
-    Protection, Requested, RunSpec, Stream,
+    Cancellation, CapabilitySet, Choice, Error, Exit, Facts, Identity, Isolation, MapWriter, Network,
+    ProbeSettings, Protection, Requested, RunSpec, Stream,
 };
 use tempfile::TempDir;
 
@@ -29,19 +29,33 @@ pub(crate) enum Who {
     Single,
     /// The same, with a masked /proc.
     MaskedSingle,
+    /// A user with one id and no namespaces.
+    Traced,
 }
 
 impl Who {
-    pub(crate) const ALL: &[Self] =
+    pub(crate) const ALL: &[Self] = &[
+        Self::Root,
+        Self::Pod,
+        Self::Masked,
+        Self::Subordinate,
+        Self::Single,
+        Self::MaskedSingle,
+        Self::Traced,
+    ];
+    /// Those who can mount.
+    pub(crate) const NAMESPACES: &[Self] =
         &[Self::Root, Self::Pod, Self::Masked, Self::Subordinate, Self::Single, Self::MaskedSingle];
-    /// Those with more than one id.
-    pub(crate) const MANY_IDS: &[Self] = &[Self::Root, Self::Pod, Self::Masked, Self::Subordinate];
+    /// Those whose steps have more than one id, be they real or not.
+    pub(crate) const MANY_IDS: &[Self] =
+        &[Self::Root, Self::Pod, Self::Masked, Self::Subordinate, Self::Traced];
 
     fn uid(self) -> u32 {
         match self {
             Self::Root | Self::Pod | Self::Masked => 0,
             Self::Subordinate => 54_321,
             Self::Single | Self::MaskedSingle => 54_322,
+            Self::Traced => 54_323,
         }
     }
 }
@@ -74,8 +88,10 @@ impl Setting {
         become_someone(who, &dir, &settings);
 
         let facts = sandbox::probe(&dir.path().join("state"), &settings).unwrap();
-        let choice = sandbox::choose(&facts, Requested::default()).unwrap();
+        let isolation = if who == Who::Traced { Isolation::Trace } else { Isolation::Namespaces };
+        let choice = sandbox::choose(&facts, Requested { isolation: Some(isolation) }).unwrap();
         let expected = match &choice.identity {
+            _ if who == Who::Traced => choice.isolation == Isolation::Trace,
             Identity::Root(_) => who == Who::Root,
             Identity::Single(_) => matches!(who, Who::Single | Who::MaskedSingle),
             Identity::Mapped { writer: MapWriter::OwnCapabilities, .. } => {
@@ -99,6 +115,7 @@ impl Setting {
     /// A step of root that runs a shell script.
     pub(crate) fn script(&self, script: &str) -> RunSpec {
         RunSpec {
+            isolation: self.choice.isolation,
             rootfs: self.root(),
             ownership: None,
             mounts: Vec::new(),
@@ -186,7 +203,7 @@ fn become_someone(who: Who, dir: &TempDir, settings: &ProbeSettings) {
             }
             become_user(who.uid());
         }
-        Who::Single => become_user(who.uid()),
+        Who::Single | Who::Traced => become_user(who.uid()),
         Who::MaskedSingle => {
             mask_proc();
             become_user(who.uid());

@@ -1,0 +1,101 @@
+//! Calls that reach other processes: kill(2) and its like. To a step there are no processes but its own.
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal};
+
+use super::{Answer, Call, DONE, Result};
+use crate::trace::credentials::{Capability, Credentials};
+use crate::trace::proc;
+
+impl Call<'_> {
+    /// A call whose argument at `position` says which process it is for; the kernel does the rest.
+    pub(super) fn of_process(&self, position: usize) -> Result {
+        let pid = self.int(position);
+        if pid == 0 || self.supervisor.tasks.contains(pid) { Ok(Answer::Proceed) } else { Err(Errno::SRCH) }
+    }
+
+    pub(super) fn setpriority(&self) -> Result {
+        const PROCESS: i32 = 0;
+        if self.int(0) == PROCESS { self.of_process(1) } else { Err(Errno::PERM) }
+    }
+
+    /// Whoever started the step is process 1 to it.
+    pub(super) fn getppid(&self) -> Result {
+        Ok(Answer::Value(proc::parent_of(self.task.tgid, &self.supervisor.tasks)?))
+    }
+
+    /// uname(2), with the host name of the step.
+    pub(super) fn uname(&self) -> Result {
+        /// The kernel's `struct new_utsname`: six names of this size, the second of them the host's.
+        const NAME: usize = 65;
+        let real = rustix::system::uname();
+        let names = [
+            real.sysname().to_bytes(),
+            self.supervisor.hostname.as_bytes(),
+            real.release().to_bytes(),
+            real.version().to_bytes(),
+            real.machine().to_bytes(),
+            b"(none)",
+        ];
+        let mut bytes = vec![0; names.len() * NAME];
+        for (name, room) in names.into_iter().zip(bytes.chunks_exact_mut(NAME)) {
+            let length = name.len().min(NAME - 1);
+            room[..length].copy_from_slice(&name[..length]);
+        }
+        self.write(0, &bytes)?;
+        DONE
+    }
+
+    /// A call that sends a signal; the argument at `position` says to whom, the one behind it which.
+    pub(super) fn signal(&self, position: usize) -> Result {
+        if position == 1 && !self.supervisor.tasks.contains(self.int(0)) {
+            return Err(Errno::SRCH);
+        }
+        let (to, signal) = (self.int(position), self.int(position + 1));
+        match to {
+            // To one's own process group, all of which is of the step.
+            0 => Ok(Answer::Proceed),
+            -1 => self.signal_all(signal),
+            ..-1 => self.signal_group(to.checked_neg().ok_or(Errno::SRCH)?),
+            1.. => {
+                self.check_may_signal(to)?;
+                Ok(Answer::Proceed)
+            }
+        }
+    }
+
+    /// kill(2): with the right, or with the same user behind both.
+    fn check_may_signal(&self, to: i32) -> Result<()> {
+        let tasks = &self.supervisor.tasks;
+        if !tasks.contains(to) {
+            return Err(Errno::SRCH);
+        }
+        // A process whose first thread ended has no task of its own number.
+        let Some(task) = tasks.task(to) else { return Ok(()) };
+        if may_signal(self.credentials(), &task.credentials) { Ok(()) } else { Err(Errno::PERM) }
+    }
+
+    fn signal_group(&self, group: i32) -> Result {
+        let group = Pid::from_raw(group).ok_or(Errno::SRCH)?;
+        let is_in_group =
+            |pid: i32| Pid::from_raw(pid).is_some_and(|pid| rustix::process::getpgid(Some(pid)) == Ok(group));
+        let is_known = self.supervisor.tasks.processes().into_iter().any(is_in_group);
+        if is_known { Ok(Answer::Proceed) } else { Err(Errno::SRCH) }
+    }
+
+    /// To everyone but oneself and, as from process 1 of a container, nobody outside.
+    fn signal_all(&self, number: i32) -> Result {
+        let signal = Signal::from_named_raw(number).ok_or(Errno::INVAL)?;
+        for pid in self.supervisor.tasks.processes() {
+            let is_meant = pid != self.task.tgid && self.check_may_signal(pid).is_ok();
+            if let Some(pid) = Pid::from_raw(pid).filter(|_| is_meant) {
+                let _ = rustix::process::kill_process(pid, signal);
+            }
+        }
+        DONE
+    }
+}
+
+fn may_signal(from: &Credentials, to: &Credentials) -> bool {
+    from.has(Capability::KILL) || [from.uid, from.euid].iter().any(|id| [to.uid, to.suid].contains(id))
+}

@@ -1,0 +1,161 @@
+//! execve(2): the kernel loads what we open, never what a path leads to.
+//!
+//! A program without an interpreter is executed from a descriptor of ours. For any other one the kernel is given its
+//! interpreter, the dynamic loader, as a program, and before that runs its first instruction the program itself is mapped
+//! and the auxiliary vector told of it. So the loader finds what it would have found had the kernel loaded both.
+
+mod image;
+mod load;
+mod plan;
+mod stack;
+
+use rustix::io::Errno;
+
+use super::calls::OFFERED;
+use super::kernel::{self, Resume, Status};
+use super::supervisor::Supervisor;
+use super::tracee::{Gone, Stopped, Tracee};
+
+use self::plan::Plan;
+
+/// All signals but the one by which a single step ends.
+const BLOCKED: u64 = !(1 << (libc::SIGTRAP - 1));
+
+/// A stop at the entry of execve(2) or execveat(2): carries it out, and lets the thread go on.
+///
+/// An error is a thread that is no more, with how it ended if that is known.
+pub(super) fn execute(supervisor: &Supervisor, tid: i32) -> Result<(), Gone> {
+    let tracee = Tracee::new(tid);
+    let gone = |_| Gone(None);
+    let registers = tracee.registers().map_err(gone)?;
+    let Some(task) = supervisor.tasks.task(tid) else { return Err(Gone(None)) };
+    let plan = match Plan::make(supervisor, &task, tracee.memory(), &registers) {
+        Ok(plan) => plan,
+        Err(errno) => {
+            tracee.fail(registers, errno).map_err(gone)?;
+            return kernel::resume(tid, Resume::Freely, 0).map_err(gone);
+        }
+    };
+    let mask = kernel::blocked_signals(tid).map_err(gone)?;
+    kernel::block_signals(tid, BLOCKED).map_err(gone)?;
+    let executing = Executing { supervisor, tracee, tid, tgid: task.tgid, registers };
+    match executing.replace(plan) {
+        Ok(()) => {
+            kernel::block_signals(task.tgid, mask).map_err(gone)?;
+            kernel::resume(task.tgid, Resume::Freely, 0).map_err(gone)
+        }
+        Err(Stopped::Errno(errno)) => {
+            let mut registers = registers;
+            registers.rax = i64::from(-errno.raw_os_error()).cast_unsigned();
+            registers.orig_rax = u64::MAX;
+            tracee.set_registers(&registers).map_err(gone)?;
+            kernel::block_signals(tid, mask).map_err(gone)?;
+            kernel::resume(tid, Resume::Freely, 0).map_err(gone)
+        }
+        Err(Stopped::Gone(gone)) => Err(gone),
+    }
+}
+
+struct Executing<'a> {
+    supervisor: &'a Supervisor,
+    tracee: Tracee,
+    tid: i32,
+    tgid: i32,
+    /// At the entry of the call.
+    registers: libc::user_regs_struct,
+}
+
+impl Executing<'_> {
+    /// An errno is the answer to the call; the thread then stands at the end of some system call.
+    fn replace(&self, mut plan: Plan) -> Result<(), Stopped> {
+        let argv = plan.write_arguments(self.tracee.memory(), &self.registers)?;
+        let fd = self.hand_over(plan.take_file())?;
+        let mut own = self.registers;
+        // Back to the instruction that made the call.
+        own.rip -= 2;
+        own.rax = libc::SYS_execveat.cast_unsigned();
+        own.orig_rax = u64::MAX;
+        (own.rdi, own.rsi, own.rdx, own.r10) = (fd, plan.empty, argv, plan.environment);
+        own.r8 = libc::AT_EMPTY_PATH.unsigned_abs().into();
+        self.tracee.set_registers(&own)?;
+        self.tracee.run_to(Resume::Freely, |status| is_event(status, libc::PTRACE_EVENT_SECCOMP))?;
+        match self.run_to_program()? {
+            Status::SystemCall => {
+                let answer = self.tracee.registers()?.rax.cast_signed();
+                self.close(fd)?;
+                Err(Stopped::Errno(Errno::from_raw_os_error(i32::try_from(-answer).unwrap_or(libc::EIO))))
+            }
+            _ => self.begin(plan),
+        }
+    }
+
+    /// Gives the thread a descriptor, in place of the call that it makes; it stands at the end of that afterwards.
+    fn hand_over(&self, file: std::os::fd::OwnedFd) -> Result<u64, Stopped> {
+        self.supervisor.tasks.offer(self.tid, file, true);
+        let mut own = self.registers;
+        own.orig_rax = libc::SYS_openat.cast_unsigned();
+        own.rdi = i64::from(OFFERED).cast_unsigned();
+        // No flags: with O_PATH the filter would stop it again.
+        own.rdx = 0;
+        self.tracee.set_registers(&own)?;
+        self.tracee.run_to(Resume::ToSystemCall, Status::is_system_call)?;
+        let answer = self.tracee.registers()?.rax;
+        match i32::try_from(answer.cast_signed()) {
+            Ok(errno @ -4095..0) => Err(Stopped::Errno(Errno::from_raw_os_error(-errno))),
+            _ => Ok(answer),
+        }
+    }
+
+    /// Until the new program is there, or the call has failed.
+    fn run_to_program(&self) -> Result<Status, Stopped> {
+        let is_end = |status| is_event(status, libc::PTRACE_EVENT_EXEC) || status == Status::SystemCall;
+        if self.tid == self.tgid {
+            return Ok(self.tracee.run_to(Resume::ToSystemCall, is_end)?);
+        }
+        // ptrace(2), "execve(2) under ptrace": the thread comes back as the first one of its process.
+        kernel::resume(self.tid, Resume::ToSystemCall, 0)?;
+        loop {
+            for tid in [self.tgid, self.tid] {
+                match kernel::poll_for(tid) {
+                    Ok(Some(status)) if is_end(status) => return Ok(status),
+                    Ok(Some(status)) if tid == self.tid => return Err(Gone(Some(status)).into()),
+                    _ => {}
+                }
+            }
+            std::thread::sleep(std::time::Duration::from_micros(50));
+        }
+    }
+
+    fn close(&self, fd: u64) -> Result<(), Stopped> {
+        let mut own = self.registers;
+        own.rip -= 2;
+        own.rax = libc::SYS_close.cast_unsigned();
+        own.orig_rax = u64::MAX;
+        own.rdi = fd;
+        self.tracee.set_registers(&own)?;
+        for _ in 0..2 {
+            self.tracee.run_to(Resume::ToSystemCall, Status::is_system_call)?;
+        }
+        Ok(())
+    }
+
+    /// The kernel has replaced the program: puts the rest in place. What fails now can only end the process.
+    fn begin(&self, plan: Plan) -> Result<(), Stopped> {
+        let process = Tracee::new(self.tgid);
+        process.run_to(Resume::ToSystemCall, Status::is_system_call)?;
+        let (program, credentials, start) = plan.into_start();
+        self.supervisor.tasks.execute(self.tid, self.tgid, program, credentials);
+        match load::load(self.supervisor, process, self.tgid, start) {
+            Err(Stopped::Errno(_)) => {
+                // As the kernel ends a process whose program does not fit.
+                kernel::kill(self.tgid);
+                Err(Gone(None).into())
+            }
+            loaded => loaded,
+        }
+    }
+}
+
+fn is_event(status: Status, event: i32) -> bool {
+    matches!(status, Status::Event(found, _) if found == event)
+}

@@ -1,0 +1,257 @@
+//! Which system calls of a step are stopped, and for whom: a seccomp filter (seccomp(2)), made from one table.
+//!
+//! Whatever is not in the table is carried out by the kernel without us: reading, writing, memory, signals of one's own.
+//! A call that is newer than the table is answered with `ENOSYS`, as it may take a path.
+
+use libc::{c_long, sock_filter};
+
+/// What happens to a system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    /// The supervisor answers it.
+    Answer,
+    /// The tracer changes its arguments.
+    Rewrite,
+    /// It fails with this errno.
+    Fail(i32),
+}
+
+use Action::{Answer, Fail, Rewrite};
+
+/// When an entry of the table is meant.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    Always,
+    /// The low half of an argument is one of these.
+    Is(u32, &'static [u32]),
+    /// The low half of an argument has one of these bits.
+    Has(u32, u32),
+    /// An argument is not zero.
+    Given(u32),
+}
+
+use When::{Always, Given, Has, Is};
+
+/// The last system call that this table was made for (`listxattrat` and its like are the newest that it names).
+const NEWEST: u32 = 471;
+
+/// Namespaces that clone(2) can make, and the flag by which a child would escape its tracer.
+const CLONE_DENIED: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_UNTRACED)
+    .cast_unsigned();
+
+/// Options of prctl(2) that concern the identity, or would hide the process from its supervisor.
+const PRCTL: &[u32] = &[
+    libc::PR_GET_DUMPABLE.cast_unsigned(),
+    libc::PR_SET_DUMPABLE.cast_unsigned(),
+    libc::PR_GET_KEEPCAPS.cast_unsigned(),
+    libc::PR_SET_KEEPCAPS.cast_unsigned(),
+    libc::PR_CAPBSET_READ.cast_unsigned(),
+    libc::PR_CAPBSET_DROP.cast_unsigned(),
+    libc::PR_GET_SECUREBITS.cast_unsigned(),
+    libc::PR_SET_SECUREBITS.cast_unsigned(),
+    libc::PR_CAP_AMBIENT.cast_unsigned(),
+    libc::PR_GET_NO_NEW_PRIVS.cast_unsigned(),
+    libc::PR_SET_NO_NEW_PRIVS.cast_unsigned(),
+];
+
+/// A handle cannot be put into a process, which has to open it itself.
+const O_PATH: u32 = libc::O_PATH.cast_unsigned();
+
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
+
+/// Calls that libc has no number for.
+const FCHMODAT2: c_long = 452;
+const MAP_SHADOW_STACK: c_long = 453;
+const STATMOUNT: c_long = 457;
+const LISTMOUNT: c_long = 458;
+const SETXATTRAT: c_long = 463;
+const GETXATTRAT: c_long = 464;
+const LISTXATTRAT: c_long = 465;
+const REMOVEXATTRAT: c_long = 466;
+const OPEN_TREE_ATTR: c_long = 467;
+const FILE_GETATTR: c_long = 468;
+const FILE_SETATTR: c_long = 469;
+
+const PERM: Action = Fail(libc::EPERM);
+const NOSYS: Action = Fail(libc::ENOSYS);
+
+/// The table. The first entry that is meant counts.
+#[rustfmt::skip]
+const TABLE: &[(c_long, When, Action)] = &[
+    // Paths.
+    (libc::SYS_open, Has(1, O_PATH), Rewrite), (libc::SYS_openat, Has(2, O_PATH), Rewrite),
+    (libc::SYS_open, Always, Answer), (libc::SYS_openat, Always, Answer), (libc::SYS_openat2, Always, Rewrite),
+    (libc::SYS_creat, Always, Answer),
+    (libc::SYS_stat, Always, Answer), (libc::SYS_lstat, Always, Answer), (libc::SYS_fstat, Always, Answer),
+    (libc::SYS_newfstatat, Always, Answer), (libc::SYS_statx, Always, Answer),
+    (libc::SYS_access, Always, Answer), (libc::SYS_faccessat, Always, Answer), (libc::SYS_faccessat2, Always, Answer),
+    (libc::SYS_readlink, Always, Answer), (libc::SYS_readlinkat, Always, Answer),
+    (libc::SYS_mkdir, Always, Answer), (libc::SYS_mkdirat, Always, Answer),
+    (libc::SYS_mknod, Always, Answer), (libc::SYS_mknodat, Always, Answer),
+    (libc::SYS_rmdir, Always, Answer), (libc::SYS_unlink, Always, Answer), (libc::SYS_unlinkat, Always, Answer),
+    (libc::SYS_rename, Always, Answer), (libc::SYS_renameat, Always, Answer), (libc::SYS_renameat2, Always, Answer),
+    (libc::SYS_link, Always, Answer), (libc::SYS_linkat, Always, Answer),
+    (libc::SYS_symlink, Always, Answer), (libc::SYS_symlinkat, Always, Answer),
+    (libc::SYS_chmod, Always, Answer), (libc::SYS_fchmod, Always, Answer), (libc::SYS_fchmodat, Always, Answer),
+    (FCHMODAT2, Always, Answer),
+    (libc::SYS_chown, Always, Answer), (libc::SYS_lchown, Always, Answer), (libc::SYS_fchown, Always, Answer),
+    (libc::SYS_fchownat, Always, Answer),
+    (libc::SYS_utime, Always, Answer), (libc::SYS_utimes, Always, Answer), (libc::SYS_futimesat, Always, Answer),
+    (libc::SYS_utimensat, Always, Answer),
+    (libc::SYS_truncate, Always, Answer), (libc::SYS_statfs, Always, Answer),
+    (libc::SYS_chdir, Always, Answer), (libc::SYS_fchdir, Always, Answer), (libc::SYS_getcwd, Always, Answer),
+    (libc::SYS_chroot, Always, Answer), (libc::SYS_umask, Always, Answer),
+    (libc::SYS_setxattr, Always, Answer), (libc::SYS_lsetxattr, Always, Answer), (libc::SYS_fsetxattr, Always, Answer),
+    (libc::SYS_getxattr, Always, Answer), (libc::SYS_lgetxattr, Always, Answer), (libc::SYS_fgetxattr, Always, Answer),
+    (libc::SYS_listxattr, Always, Answer), (libc::SYS_llistxattr, Always, Answer),
+    (libc::SYS_flistxattr, Always, Answer),
+    (libc::SYS_removexattr, Always, Answer), (libc::SYS_lremovexattr, Always, Answer),
+    (libc::SYS_fremovexattr, Always, Answer),
+    (SETXATTRAT, Always, NOSYS), (GETXATTRAT, Always, NOSYS), (LISTXATTRAT, Always, NOSYS),
+    (REMOVEXATTRAT, Always, NOSYS), (FILE_GETATTR, Always, NOSYS), (FILE_SETATTR, Always, NOSYS),
+    (libc::SYS_inotify_add_watch, Always, Rewrite),
+    (libc::SYS_execve, Always, Rewrite), (libc::SYS_execveat, Always, Rewrite),
+    (libc::SYS_bind, Always, Rewrite), (libc::SYS_connect, Always, Rewrite), (libc::SYS_sendto, Given(4), Rewrite),
+    (libc::SYS_sendmsg, Always, Rewrite), (libc::SYS_sendmmsg, Always, Rewrite),
+    (libc::SYS_name_to_handle_at, Always, Fail(libc::EOPNOTSUPP)), (libc::SYS_open_by_handle_at, Always, PERM),
+    (libc::SYS_fanotify_init, Always, PERM), (libc::SYS_fanotify_mark, Always, PERM),
+    (libc::SYS_acct, Always, PERM), (libc::SYS_swapon, Always, PERM), (libc::SYS_swapoff, Always, PERM),
+    (libc::SYS_quotactl, Always, PERM), (libc::SYS_quotactl_fd, Always, PERM), (libc::SYS_uselib, Always, NOSYS),
+
+    // Mounts and namespaces.
+    (libc::SYS_mount, Always, Answer), (libc::SYS_umount2, Always, Answer), (libc::SYS_pivot_root, Always, Answer),
+    (libc::SYS_unshare, Always, Answer), (libc::SYS_setns, Always, PERM),
+    (libc::SYS_clone, Has(0, CLONE_DENIED), PERM), (libc::SYS_clone3, Always, NOSYS),
+    (libc::SYS_open_tree, Always, NOSYS), (libc::SYS_move_mount, Always, NOSYS), (libc::SYS_fsopen, Always, NOSYS),
+    (libc::SYS_fsconfig, Always, NOSYS), (libc::SYS_fsmount, Always, NOSYS), (libc::SYS_fspick, Always, NOSYS),
+    (libc::SYS_mount_setattr, Always, NOSYS), (STATMOUNT, Always, NOSYS), (LISTMOUNT, Always, NOSYS),
+    (OPEN_TREE_ATTR, Always, NOSYS),
+
+    // Identity.
+    (libc::SYS_getuid, Always, Answer), (libc::SYS_geteuid, Always, Answer), (libc::SYS_getgid, Always, Answer),
+    (libc::SYS_getegid, Always, Answer), (libc::SYS_getresuid, Always, Answer), (libc::SYS_getresgid, Always, Answer),
+    (libc::SYS_getgroups, Always, Answer), (libc::SYS_setgroups, Always, Answer),
+    (libc::SYS_setuid, Always, Answer), (libc::SYS_setgid, Always, Answer), (libc::SYS_setreuid, Always, Answer),
+    (libc::SYS_setregid, Always, Answer), (libc::SYS_setresuid, Always, Answer), (libc::SYS_setresgid, Always, Answer),
+    (libc::SYS_setfsuid, Always, Answer), (libc::SYS_setfsgid, Always, Answer),
+    (libc::SYS_capget, Always, Answer), (libc::SYS_capset, Always, Answer), (libc::SYS_prctl, Is(0, PRCTL), Answer),
+
+    // Other processes.
+    (libc::SYS_getppid, Always, Answer), (libc::SYS_uname, Always, Answer),
+    (libc::SYS_kill, Always, Answer), (libc::SYS_tkill, Always, Answer), (libc::SYS_tgkill, Always, Answer),
+    (libc::SYS_rt_sigqueueinfo, Always, Answer), (libc::SYS_rt_tgsigqueueinfo, Always, Answer),
+    (libc::SYS_pidfd_open, Always, Answer), (libc::SYS_pidfd_getfd, Always, PERM),
+    (libc::SYS_setpriority, Always, Answer), (libc::SYS_prlimit64, Given(0), Answer),
+    (libc::SYS_sched_setaffinity, Given(0), Answer), (libc::SYS_ptrace, Always, PERM),
+    (libc::SYS_process_vm_readv, Always, PERM), (libc::SYS_process_vm_writev, Always, PERM),
+    (libc::SYS_process_madvise, Always, PERM), (libc::SYS_kcmp, Always, PERM),
+    (libc::SYS_migrate_pages, Always, PERM), (libc::SYS_move_pages, Always, PERM),
+
+    // The machine.
+    (libc::SYS_sethostname, Always, PERM), (libc::SYS_setdomainname, Always, PERM), (libc::SYS_reboot, Always, PERM),
+    (libc::SYS_settimeofday, Always, PERM), (libc::SYS_clock_settime, Always, PERM), (libc::SYS_clock_adjtime, Always, PERM),
+    (libc::SYS_adjtimex, Always, PERM), (libc::SYS_syslog, Always, PERM), (libc::SYS_iopl, Always, PERM),
+    (libc::SYS_ioperm, Always, PERM), (libc::SYS_init_module, Always, PERM), (libc::SYS_finit_module, Always, PERM),
+    (libc::SYS_delete_module, Always, PERM), (libc::SYS_kexec_load, Always, PERM),
+    (libc::SYS_kexec_file_load, Always, PERM), (libc::SYS_bpf, Always, PERM), (libc::SYS_perf_event_open, Always, PERM),
+    (libc::SYS_userfaultfd, Always, PERM), (libc::SYS_add_key, Always, NOSYS), (libc::SYS_request_key, Always, NOSYS),
+    (libc::SYS_keyctl, Always, NOSYS), (libc::SYS_vhangup, Always, PERM),
+    (libc::SYS_io_uring_setup, Always, NOSYS), (libc::SYS_io_uring_enter, Always, NOSYS),
+    (libc::SYS_io_uring_register, Always, NOSYS), (MAP_SHADOW_STACK, Always, NOSYS),
+    (libc::SYS_ioctl, Is(1, &[TIOCSTI, TIOCLINUX]), PERM),
+];
+
+/// Offsets in `struct seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+/// Set in the numbers of the x32 ABI.
+const X32: u32 = 0x4000_0000;
+
+/// The filter.
+pub(super) fn program() -> Vec<sock_filter> {
+    let mut program = vec![
+        load(ARCHITECTURE),
+        jump(libc::BPF_JEQ, AUDIT_ARCH_X86_64, 1, 0),
+        // A 32 bit program; none is ever executed, but any program can make such calls.
+        answer(libc::SECCOMP_RET_KILL_PROCESS),
+        load(NUMBER),
+        jump(libc::BPF_JGE, X32, 0, 1),
+        verdict(NOSYS),
+        jump(libc::BPF_JGT, NEWEST, 0, 1),
+        verdict(NOSYS),
+    ];
+    for (number, when, action) in TABLE {
+        let mut test = condition(*when);
+        test.push(verdict(*action));
+        let Ok(number) = u32::try_from(*number) else { continue };
+        let skip = u8::try_from(test.len() + usize::from(test.len() > 1)).unwrap_or(u8::MAX);
+        program.push(jump(libc::BPF_JEQ, number, 0, skip));
+        let is_conditional = test.len() > 1;
+        program.append(&mut test);
+        if is_conditional {
+            // The condition loaded something else.
+            program.push(load(NUMBER));
+        }
+    }
+    program.push(answer(libc::SECCOMP_RET_ALLOW));
+    program
+}
+
+/// Instructions that fall through to the one behind them if `when` is the case, and else skip it.
+fn condition(when: When) -> Vec<sock_filter> {
+    match when {
+        Always => Vec::new(),
+        Is(argument, values) => {
+            let mut test = vec![load(ARGUMENTS + 8 * argument)];
+            for (index, value) in values.iter().enumerate() {
+                let left = u8::try_from(values.len() - 1 - index).unwrap_or(u8::MAX);
+                test.push(jump(libc::BPF_JEQ, *value, left, u8::from(left == 0)));
+            }
+            test
+        }
+        Has(argument, bits) => {
+            vec![load(ARGUMENTS + 8 * argument), jump(libc::BPF_JSET, bits, 0, 1)]
+        }
+        Given(argument) => vec![
+            load(ARGUMENTS + 8 * argument),
+            jump(libc::BPF_JEQ, 0, 0, 2),
+            load(ARGUMENTS + 8 * argument + 4),
+            jump(libc::BPF_JEQ, 0, 1, 0),
+        ],
+    }
+}
+
+fn verdict(action: Action) -> sock_filter {
+    answer(match action {
+        Answer => libc::SECCOMP_RET_USER_NOTIF,
+        Rewrite => libc::SECCOMP_RET_TRACE,
+        Fail(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
+    })
+}
+
+fn load(offset: u32) -> sock_filter {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, 0, 0)
+}
+
+fn jump(kind: u32, value: u32, if_true: u8, if_false: u8) -> sock_filter {
+    instruction(libc::BPF_JMP | kind | libc::BPF_K, value, if_true, if_false)
+}
+
+fn answer(value: u32) -> sock_filter {
+    instruction(libc::BPF_RET | libc::BPF_K, value, 0, 0)
+}
+
+fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
+    sock_filter { code: u16::try_from(code).unwrap_or(0), jt, jf, k }
+}

@@ -1,0 +1,108 @@
+//! The memory of a step's process: strings and structures in, results out. Whatever stands there is not to be trusted.
+
+use std::io::{IoSlice, IoSliceMut};
+
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
+use nix::unistd::Pid;
+use rustix::io::Errno;
+
+/// The longest path with its NUL (limits.h).
+pub(super) const PATH_MAX: usize = 4096;
+
+/// The memory of the process that a thread belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memory(Pid);
+
+impl Memory {
+    /// Of the process of thread `tid`.
+    pub(super) fn of(tid: i32) -> Self {
+        Self(Pid::from_raw(tid))
+    }
+
+    /// Fills `to` from `address`.
+    pub(super) fn read(self, address: u64, to: &mut [u8]) -> Result<(), Errno> {
+        let length = to.len();
+        if self.read_some(address, to)? == length { Ok(()) } else { Err(Errno::FAULT) }
+    }
+
+    fn read_some(self, address: u64, to: &mut [u8]) -> Result<usize, Errno> {
+        let remote = RemoteIoVec { base: pointer(address)?, len: to.len() };
+        process_vm_readv(self.0, &mut [IoSliceMut::new(to)], &[remote]).map_err(from_nix)
+    }
+
+    /// Writes all of `bytes` to `address`.
+    pub(super) fn write(self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let remote = RemoteIoVec { base: pointer(address)?, len: bytes.len() };
+        let written = process_vm_writev(self.0, &[IoSlice::new(bytes)], &[remote]).map_err(from_nix)?;
+        if written == bytes.len() { Ok(()) } else { Err(Errno::FAULT) }
+    }
+
+    /// Some words from `address`.
+    pub(super) fn words<const COUNT: usize>(self, address: u64) -> Result<[u64; COUNT], Errno> {
+        let mut bytes = vec![0; COUNT * 8];
+        self.read(address, &mut bytes)?;
+        Ok(std::array::from_fn(|index| word(&bytes, index)))
+    }
+
+    /// A path without its NUL; `ENAMETOOLONG` as from the kernel.
+    pub(super) fn path(self, address: u64) -> Result<Vec<u8>, Errno> {
+        self.string(address, PATH_MAX, Errno::NAMETOOLONG)
+    }
+
+    /// A string without its NUL, of at most `limit` bytes with it, else `too_long`.
+    ///
+    /// Read page by page, as the next one may not be there.
+    pub(super) fn string(self, address: u64, limit: usize, too_long: Errno) -> Result<Vec<u8>, Errno> {
+        const PAGE: usize = 4096;
+        let mut string = Vec::new();
+        let mut at = address;
+        while string.len() < limit {
+            let to_page_end = PAGE - usize::try_from(at % PAGE as u64).unwrap_or(0);
+            let wanted = to_page_end.min(limit - string.len()).min(512);
+            let begin = string.len();
+            string.resize(begin + wanted, 0);
+            self.read(at, &mut string[begin..])?;
+            if let Some(end) = string[begin..].iter().position(|byte| *byte == 0) {
+                string.truncate(begin + end);
+                return Ok(string);
+            }
+            at += wanted as u64;
+        }
+        Err(too_long)
+    }
+
+    /// The words from `address` up to a zero, which is left out; at most `limit`.
+    pub(super) fn pointers(self, address: u64, limit: usize) -> Result<Vec<u64>, Errno> {
+        let mut pointers = Vec::new();
+        if address == 0 {
+            return Ok(pointers);
+        }
+        let mut at = address;
+        while pointers.len() < limit {
+            let [pointer] = self.words(at)?;
+            if pointer == 0 {
+                return Ok(pointers);
+            }
+            pointers.push(pointer);
+            at += 8;
+        }
+        Err(Errno::TOOBIG)
+    }
+}
+
+/// The word at position `index` of `bytes`, zero behind their end.
+pub(super) fn word(bytes: &[u8], index: usize) -> u64 {
+    bytes.get(index * 8..index * 8 + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_ne_bytes)
+}
+
+fn pointer(address: u64) -> Result<usize, Errno> {
+    usize::try_from(address).map_err(|_| Errno::FAULT)
+}
+
+/// The same number in the other crate's type.
+pub(super) fn from_nix(errno: nix::errno::Errno) -> Errno {
+    Errno::from_raw_os_error(errno as i32)
+}

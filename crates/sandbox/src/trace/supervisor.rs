@@ -1,0 +1,59 @@
+//! Who answers the system calls of a step: one thread that takes them in turn.
+
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::calls::{self, Answer};
+use super::kernel::{Listener, Notification};
+use super::owners::Owners;
+use super::place::View;
+use super::processor::Processor;
+use super::tasks::Tasks;
+use crate::spec::Network;
+
+/// All that is known of a step.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    pub(super) view: View,
+    pub(super) owners: Owners,
+    pub(super) tasks: Tasks,
+    pub(super) network: Network,
+    pub(super) hostname: String,
+}
+
+impl Supervisor {
+    /// Answers until the last process of the step is gone.
+    pub(super) fn serve(self: &Arc<Self>, listener: &Arc<Listener>) {
+        listener.prefer_one_processor();
+        let mut processor = Processor::default();
+        loop {
+            match listener.receive() {
+                Ok(notification) => {
+                    self.answer(listener, &notification);
+                    processor.follow(notification.tid);
+                }
+                // The process ended before it was asked for; or a signal came.
+                Err(Errno::NOENT | Errno::INTR) if !listener.is_over() => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn answer(self: &Arc<Self>, listener: &Arc<Listener>, notification: &Notification) {
+        let id = notification.id;
+        // Whoever does not wait any more needs no answer.
+        let _ = match calls::carry_out(self, listener, notification) {
+            Ok(Answer::Value(value)) => listener.answer(id, Ok(value)),
+            Ok(Answer::File { file, close_on_exec }) => {
+                match listener.answer_with_file(id, file, close_on_exec) {
+                    Ok(()) | Err(Errno::NOENT) => Ok(()),
+                    Err(errno) => listener.answer(id, Err(errno)),
+                }
+            }
+            Ok(Answer::Proceed) => listener.proceed(id),
+            Ok(Answer::Later) => Ok(()),
+            Err(errno) => listener.answer(id, Err(errno)),
+        };
+    }
+}

@@ -1,0 +1,189 @@
+//! Follows all threads of a step: knows who made whom, and stops where only a tracer can help (ptrace(2)).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use libc::user_regs_struct as Registers;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::exec;
+use super::kernel::{self, Resume, Status};
+use super::place::{FileId, HANDLE, Place};
+use super::rewrite::{Rewrite, Rewritten, Then};
+use super::supervisor::Supervisor;
+use super::tracee::{Gone, Tracee};
+use super::walk::Found;
+use crate::spec::Exit;
+
+/// What is asked of the kernel: events for everything that makes a thread or replaces a program, and no survivor.
+pub(super) const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
+    | libc::PTRACE_O_TRACEFORK
+    | libc::PTRACE_O_TRACEVFORK
+    | libc::PTRACE_O_TRACECLONE
+    | libc::PTRACE_O_TRACEEXEC
+    | libc::PTRACE_O_TRACESECCOMP
+    | libc::PTRACE_O_EXITKILL;
+
+/// `PTRACE_EVENT_STOP`.
+const STOP: i32 = 128;
+
+/// A call that was made with other arguments.
+struct Pending {
+    registers: Registers,
+    then: Then,
+}
+
+/// The tracer of one step.
+pub(super) struct Tracer {
+    supervisor: Arc<Supervisor>,
+    /// The step's command.
+    main: i32,
+    pending: BTreeMap<i32, Pending>,
+    /// Threads that were seen before the one that made them said so.
+    early: BTreeSet<i32>,
+}
+
+impl Tracer {
+    pub(super) fn new(supervisor: Arc<Supervisor>, main: i32) -> Self {
+        Self { supervisor, main, pending: BTreeMap::new(), early: BTreeSet::new() }
+    }
+
+    /// Runs until the step's command ended.
+    pub(super) fn run(&mut self) -> Result<Exit, Errno> {
+        loop {
+            let (tid, status) = kernel::wait_for_any()?;
+            if let Some(exit) = self.handle(tid, status) {
+                // Their makers will say nothing more.
+                self.early.iter().copied().for_each(kernel::kill);
+                return Ok(exit);
+            }
+        }
+    }
+
+    fn handle(&mut self, tid: i32, status: Status) -> Option<Exit> {
+        // A thread that is gone says so itself: with its next status.
+        let _ = match status {
+            Status::Exited(code) => return self.ended(tid, Exit::Code(code)),
+            Status::Killed(signal) => return self.ended(tid, Exit::Signal(signal)),
+            Status::SystemCall => self.finish(tid),
+            Status::Signal(signal) => kernel::resume(tid, Resume::Freely, signal),
+            Status::Event(libc::PTRACE_EVENT_SECCOMP, _) => {
+                if let Err(Gone(Some(status))) = self.stopped(tid) {
+                    return self.handle(tid, status);
+                }
+                Ok(())
+            }
+            Status::Event(
+                libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE,
+                _,
+            ) => self.forked(tid),
+            Status::Event(STOP, libc::SIGTRAP) => self.begun(tid),
+            Status::Event(STOP, _) => kernel::resume(tid, Resume::Listen, 0),
+            Status::Event(..) => kernel::resume(tid, Resume::Freely, 0),
+        };
+        None
+    }
+
+    fn ended(&mut self, tid: i32, exit: Exit) -> Option<Exit> {
+        self.supervisor.tasks.end(tid);
+        self.pending.remove(&tid);
+        self.early.remove(&tid);
+        (tid == self.main).then_some(exit)
+    }
+
+    /// A new thread stands before its first instruction.
+    fn begun(&mut self, tid: i32) -> Result<(), Errno> {
+        if self.supervisor.tasks.task(tid).is_some() {
+            return kernel::resume(tid, Resume::Freely, 0);
+        }
+        self.early.insert(tid);
+        Ok(())
+    }
+
+    fn forked(&mut self, parent: i32) -> Result<(), Errno> {
+        let child = i32::try_from(kernel::event_message(parent)?).map_err(|_| Errno::SRCH)?;
+        let registers = Tracee::new(parent).registers()?;
+        let flags = match registers.orig_rax.cast_signed() {
+            libc::SYS_clone => registers.rdi,
+            _ => 0,
+        };
+        let has = |flag: i32| flags & u64::from(flag.unsigned_abs()) != 0;
+        self.supervisor.tasks.fork(parent, child, has(libc::CLONE_THREAD), has(libc::CLONE_FS));
+        if self.early.remove(&child) {
+            kernel::resume(child, Resume::Freely, 0)?;
+        }
+        kernel::resume(parent, Resume::Freely, 0)
+    }
+
+    /// A thread stands before a system call that is to be made with other arguments.
+    fn stopped(&mut self, tid: i32) -> Result<(), Gone> {
+        let gone = |_| Gone(None);
+        let tracee = Tracee::new(tid);
+        let registers = tracee.registers().map_err(gone)?;
+        if matches!(registers.orig_rax.cast_signed(), libc::SYS_execve | libc::SYS_execveat) {
+            return exec::execute(&self.supervisor, tid);
+        }
+        let Some(task) = self.supervisor.tasks.task(tid) else { return Err(Gone(None)) };
+        let rewrite =
+            Rewrite { supervisor: &self.supervisor, task: &task, memory: tracee.memory(), registers };
+        let how = match rewrite.rewrite() {
+            Ok(None) => Resume::Freely,
+            Ok(Some(Rewritten { registers: new, then })) => {
+                tracee.set_registers(&new).map_err(gone)?;
+                self.pending.insert(tid, Pending { registers, then });
+                Resume::ToSystemCall
+            }
+            Err(errno) => {
+                tracee.fail(registers, errno).map_err(gone)?;
+                Resume::Freely
+            }
+        };
+        kernel::resume(tid, how, 0).map_err(gone)
+    }
+
+    /// The call with other arguments is done: the program finds its registers as it left them.
+    fn finish(&mut self, tid: i32) -> Result<(), Errno> {
+        if let Some(Pending { registers: old, then }) = self.pending.remove(&tid) {
+            let tracee = Tracee::new(tid);
+            let mut now = tracee.registers()?;
+            (now.rdi, now.rsi, now.rdx, now.r10, now.r8, now.r9) =
+                (old.rdi, old.rsi, old.rdx, old.r10, old.r8, old.r9);
+            match then {
+                Then::Made(made) if now.rax == 0 => self.note_socket(tid, &made),
+                Then::Opened(file) if now.rax.cast_signed() >= 0 && !is_open_as(tid, now.rax, file) => {
+                    // Somebody exchanged the path: the descriptor stays, but of no use is what is not in the view.
+                    now.rax = i64::from(-libc::EACCES).cast_unsigned();
+                }
+                _ => {}
+            }
+            tracee.set_registers(&now)?;
+        }
+        kernel::resume(tid, Resume::Freely, 0)
+    }
+
+    /// A socket belongs to who bound it (unix(7), "Pathname socket ownership and permissions").
+    fn note_socket(&self, tid: i32, made: &Found) {
+        let supervisor = &self.supervisor;
+        let Some(task) = supervisor.tasks.task(tid) else { return };
+        let opened = rustix::fs::openat(&made.parent.fd, &made.name, HANDLE, Mode::empty());
+        let Ok(fd) = opened else { return };
+        let place = Place { fd, path: made.path(), mount: made.parent.mount };
+        let record = ownership::Record {
+            uid: task.credentials.fsuid,
+            gid: task.credentials.fsgid,
+            ..ownership::Record::of_disk(0o777 & !task.directories.umask)
+        };
+        // It exists and can be used, whatever its permissions are said to be.
+        let _ = supervisor.owners.change(&place, record);
+    }
+}
+
+/// Whether a descriptor of a thread is one of this very file.
+fn is_open_as(tid: i32, fd: u64, file: FileId) -> bool {
+    let name = format!("/proc/{tid}/fd/{fd}");
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    rustix::fs::openat(rustix::fs::CWD, name, flags, Mode::empty())
+        .and_then(rustix::fs::fstat)
+        .is_ok_and(|stat| FileId::from(&stat) == file)
+}

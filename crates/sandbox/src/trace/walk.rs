@@ -1,0 +1,338 @@
+//! Path lookup as `path_resolution(7)` has it, in the view of a step and by the rights that its process believes to have.
+//!
+//! One component after the other is opened as a handle: no link is ever followed by the kernel, so nothing leads out.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
+use rustix::io::Errno;
+
+use super::credentials::Credentials;
+use super::owners::Owners;
+use super::permission::{Wish, check};
+use super::place::{FileId, HANDLE, Place, Shown, View};
+use super::proc::{self, Magic};
+use super::tasks::{Task, Tasks};
+
+/// As many links as the kernel follows in one lookup (`path_resolution(7)`).
+const LINKS: u32 = 40;
+
+/// The longest name of one file (limits.h).
+const NAME_MAX: usize = 255;
+
+/// What a lookup does with a link at the end of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    /// It stands for what it points to.
+    Follow,
+    /// It is meant itself.
+    Keep,
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The directory of the last name.
+    pub(super) parent: Arc<Place>,
+    /// The last name; empty if the path ends in `.`, `..` or is the root.
+    pub(super) name: OsString,
+    /// What is there.
+    pub(super) entry: Option<Place>,
+    /// Whether the path ends in a slash, so that only a directory is meant.
+    pub(super) wants_directory: bool,
+}
+
+impl Found {
+    /// What is there, or `ENOENT`.
+    pub(super) fn existing(self) -> Result<Place, Errno> {
+        self.entry.ok_or(Errno::NOENT)
+    }
+
+    /// The path of the name, whether it exists or not.
+    pub(super) fn path(&self) -> PathBuf {
+        self.parent.path.join(&self.name)
+    }
+}
+
+/// Who looks something up, and where.
+#[derive(Clone, Copy)]
+pub(super) struct Walk<'a> {
+    pub(super) view: &'a View,
+    pub(super) owners: &'a Owners,
+    pub(super) task: &'a Task,
+    pub(super) tasks: &'a Tasks,
+    /// By whose rights: the effective ones, or for access(2) the real ones.
+    pub(super) credentials: &'a Credentials,
+    /// Whether links of any kind are an error (openat2(2), `RESOLVE_NO_SYMLINKS`).
+    pub(super) no_links: bool,
+    /// Whether links of /proc to open files are an error (`RESOLVE_NO_MAGICLINKS`).
+    pub(super) no_magic: bool,
+    /// How far the lookup may go.
+    pub(super) bound: Bound<'a>,
+}
+
+/// How far a lookup may go (openat2(2)).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bound<'a> {
+    /// To everything that the process sees.
+    None,
+    /// The directory is the root (`RESOLVE_IN_ROOT`).
+    InRoot(&'a Arc<Place>),
+    /// What leads out of the directory is an error (`RESOLVE_BENEATH`).
+    Beneath(&'a Arc<Place>),
+}
+
+/// A lookup in progress.
+struct Progress {
+    at: Arc<Place>,
+    /// Names still to look up, the next one last.
+    rest: Vec<OsString>,
+    links: u32,
+    wants_directory: bool,
+}
+
+impl Walk<'_> {
+    /// Looks `path` up from `start`, or from the root of the process if it begins with a slash.
+    pub(super) fn find(&self, start: &Arc<Place>, path: &[u8], last: Last) -> Result<Found, Errno> {
+        if path.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        if let Some(found) = self.find_at_once(start, path, last)? {
+            return Ok(found);
+        }
+        let mut progress =
+            Progress { at: Arc::clone(start), rest: Vec::new(), links: 0, wants_directory: false };
+        self.push(&mut progress, path)?;
+        loop {
+            let Some(name) = progress.rest.pop() else {
+                // The path ended in `.` or `..`, or is the root.
+                let entry = Some(progress.at.duplicate()?);
+                let wants_directory = progress.wants_directory;
+                return Ok(Found { parent: progress.at, name: OsString::new(), entry, wants_directory });
+            };
+            let is_last = progress.rest.is_empty();
+            match name.as_bytes() {
+                b"." => self.check_directory(&progress.at)?,
+                b".." => {
+                    self.check_search(&progress.at)?;
+                    progress.at = self.parent(&progress.at)?;
+                }
+                _ => {
+                    if let Some(found) = self.step(&mut progress, name, is_last, last)? {
+                        return Ok(found);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks up one name; returns something if it was the last one.
+    fn step(
+        &self,
+        progress: &mut Progress,
+        name: OsString,
+        is_last: bool,
+        last: Last,
+    ) -> Result<Option<Found>, Errno> {
+        if name.len() > NAME_MAX {
+            return Err(Errno::NAMETOOLONG);
+        }
+        self.check_search(&progress.at)?;
+        let follows = !is_last || last == Last::Follow || progress.wants_directory;
+        let entry = match self.enter(&progress.at, &name) {
+            Ok(entry) => entry,
+            Err(Errno::NOENT) if is_last => return Ok(Some(self.ended(progress, name, None))),
+            Err(errno) => return Err(errno),
+        };
+        let kind = FileType::from_raw_mode(entry.stat()?.st_mode);
+        if kind == FileType::Symlink && follows {
+            return self.follow(progress, &entry).map(|()| None);
+        }
+        if is_last {
+            if progress.wants_directory && kind != FileType::Directory {
+                return Err(Errno::NOTDIR);
+            }
+            return Ok(Some(self.ended(progress, name, Some(entry))));
+        }
+        if kind != FileType::Directory {
+            return Err(Errno::NOTDIR);
+        }
+        progress.at = Arc::new(entry);
+        Ok(None)
+    }
+
+    #[expect(clippy::unused_self, reason = "one of the steps of a walk")]
+    fn ended(&self, progress: &Progress, name: OsString, entry: Option<Place>) -> Found {
+        let wants_directory = progress.wants_directory;
+        Found { parent: Arc::clone(&progress.at), name, entry, wants_directory }
+    }
+
+    /// Goes on where a link leads.
+    fn follow(&self, progress: &mut Progress, link: &Place) -> Result<(), Errno> {
+        if self.no_links {
+            return Err(Errno::LOOP);
+        }
+        progress.links += 1;
+        if progress.links > LINKS {
+            return Err(Errno::LOOP);
+        }
+        match self.magic(link)? {
+            Some(Magic::Text(text)) => self.push(progress, &text),
+            Some(Magic::Place(_)) if self.no_magic => Err(Errno::LOOP),
+            Some(Magic::Place(place)) => {
+                progress.at = Arc::new(place);
+                Ok(())
+            }
+            None => {
+                let target = readlinkat(&link.fd, "", Vec::new())?.into_bytes();
+                self.push(progress, &target)
+            }
+        }
+    }
+
+    /// Puts the names of `path` before those that are left.
+    fn push(&self, progress: &mut Progress, path: &[u8]) -> Result<(), Errno> {
+        if path.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        if path[0] == b'/' {
+            progress.at = self.root()?;
+        }
+        let is_end = progress.rest.is_empty();
+        let names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
+        let names: Vec<_> = names.map(|name| OsString::from_vec(name.to_vec())).collect();
+        if is_end && path.ends_with(b"/") {
+            progress.wants_directory = true;
+        }
+        progress.rest.extend(names.into_iter().rev());
+        Ok(())
+    }
+
+    /// Where an absolute path begins.
+    fn root(&self) -> Result<Arc<Place>, Errno> {
+        match self.bound {
+            Bound::None => Ok(Arc::clone(&self.task.directories.root)),
+            Bound::InRoot(root) => Ok(Arc::clone(root)),
+            Bound::Beneath(_) => Err(Errno::XDEV),
+        }
+    }
+
+    /// The usual case in one system call: a path without links and `..` that meets no mount.
+    ///
+    /// Only for who may search every directory, as nobody else's rights are looked at.
+    fn find_at_once(&self, start: &Arc<Place>, path: &[u8], last: Last) -> Result<Option<Found>, Errno> {
+        if !self.credentials.may_search_all() || self.no_links || !matches!(self.bound, Bound::None) {
+            return Ok(None);
+        }
+        let (start, relative) = match path.strip_prefix(b"/") {
+            Some(relative) => (Arc::clone(&self.task.directories.root), relative),
+            None => (Arc::clone(start), path),
+        };
+        let relative = Path::new(OsStr::from_bytes(relative));
+        let is_plain = |component| matches!(component, Component::Normal(_));
+        let (Some(parent), Some(name)) = (relative.parent(), relative.file_name()) else { return Ok(None) };
+        if start.mount.is_some() || path.ends_with(b"/") || !relative.components().all(is_plain) {
+            return Ok(None);
+        }
+        let target = start.path.join(relative);
+        if path.ends_with(b"/.") || self.view.is_mounted(&target) {
+            return Ok(None);
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let directory = if parent.as_os_str().is_empty() {
+            start
+        } else {
+            match openat2(&start.fd, parent, HANDLE | OFlags::DIRECTORY, Mode::empty(), resolve) {
+                Ok(fd) => Arc::new(Place { fd, path: start.path.join(parent), mount: None }),
+                // A link, or anything that the long way explains better.
+                Err(Errno::NOENT) => return Err(Errno::NOENT),
+                Err(_) => return Ok(None),
+            }
+        };
+        let entry = match openat(&directory.fd, name, HANDLE, Mode::empty()) {
+            Ok(fd) => Some(Place { fd, path: target, mount: None }),
+            Err(Errno::NOENT) => None,
+            Err(_) => return Ok(None),
+        };
+        if last == Last::Follow
+            && let Some(entry) = &entry
+            && FileType::from_raw_mode(entry.stat()?.st_mode) == FileType::Symlink
+        {
+            return Ok(None);
+        }
+        let name = name.to_owned();
+        Ok(Some(Found { parent: directory, name, entry, wants_directory: false }))
+    }
+
+    /// The entry `name` of a directory, or what is mounted there.
+    fn enter(&self, at: &Place, name: &OsStr) -> Result<Place, Errno> {
+        let path = at.path.join(name);
+        if let Some(mounted) = self.view.mounted_at(&path)? {
+            return Ok(mounted);
+        }
+        if matches!(self.view.shown(at.mount), Shown::Proc | Shown::Sys) {
+            proc::check_visible(&path, self.tasks)?;
+        }
+        let fd = openat(&at.fd, name, HANDLE, Mode::empty())?;
+        Ok(Place { fd, path, mount: at.mount })
+    }
+
+    /// What a link of /proc leads to, whose text is not meant literally.
+    fn magic(&self, link: &Place) -> Result<Option<Magic>, Errno> {
+        if self.view.shown(link.mount) == Shown::Proc {
+            return proc::magic(link, self.task, self.tasks, self.view);
+        }
+        Ok(None)
+    }
+
+    /// The directory above; above the root is the root.
+    pub(super) fn parent(&self, at: &Arc<Place>) -> Result<Arc<Place>, Errno> {
+        let id = FileId::from(&at.stat()?);
+        let root = match self.bound {
+            Bound::None => &self.task.directories.root,
+            Bound::Beneath(root) if FileId::from(&root.stat()?) == id => return Err(Errno::XDEV),
+            Bound::InRoot(root) | Bound::Beneath(root) => root,
+        };
+        let root = Arc::clone(root);
+        if (at.mount.is_none() && self.view.is_root(id)) || FileId::from(&root.stat()?) == id {
+            return Ok(root);
+        }
+        if let Some(mount) = self.view.mount_of(at.mount, id) {
+            let above = mount.target.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes().to_vec();
+            // Canonical paths have no links.
+            let found = Walk { no_links: true, ..*self }.find_canonical(&above)?;
+            return Ok(Arc::new(found));
+        }
+        let fd = openat(&at.fd, "..", HANDLE | OFlags::DIRECTORY, Mode::empty())?;
+        let path = at.path.parent().unwrap_or(Path::new("/")).to_owned();
+        Ok(Arc::new(Place { fd, path, mount: at.mount }))
+    }
+
+    /// Looks up a path of ours from the root of the view.
+    fn find_canonical(&self, path: &[u8]) -> Result<Place, Errno> {
+        let mut at = self.view.root().duplicate()?;
+        for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            at = self.enter(&at, OsStr::from_bytes(name))?;
+        }
+        Ok(at)
+    }
+
+    fn check_directory(&self, at: &Place) -> Result<(), Errno> {
+        self.check_search(at)
+    }
+
+    /// Whether names may be looked up in a directory.
+    fn check_search(&self, at: &Place) -> Result<(), Errno> {
+        if self.credentials.may_search_all() {
+            return Ok(());
+        }
+        let stat = self.owners.stat(&at.fd)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            return Err(Errno::NOTDIR);
+        }
+        check(&stat, Wish::EXECUTE, self.credentials)
+    }
+}
