@@ -335,6 +335,9 @@ impl Step {
             Edit::Own(path, uid) => {
                 let plain = self.kind(path).is_some_and(|kind| kind == FileKind::Directory);
                 self.edit(path, |record| {
+                    if record.uid == uid {
+                        return;
+                    }
                     record.uid = uid;
                     // chown(2) takes capabilities and set-id bits away.
                     if !plain {

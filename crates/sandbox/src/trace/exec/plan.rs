@@ -244,7 +244,7 @@ impl Executor<'_> {
         let stat = self.supervisor.owners.stat(place)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
             || view.limits(place.mount).noexec
-            || view.shown(place.mount) != Shown::Files
+            || !matches!(view.shown(place.mount), Shown::Files | Shown::Memory)
         {
             return Err(Errno::ACCESS);
         }
