@@ -11,6 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod comparison;
+mod differences;
 mod program;
 
 use std::panic;
@@ -18,9 +19,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// The tests by name.
-const TESTS: [(&str, fn()); 2] = [
+const TESTS: [(&str, fn()); 3] = [
     ("enough_calls_are_made_and_none_is_lost", comparison::enough_calls_are_made_and_none_is_lost),
     ("overlay_and_vfs_answer_alike", comparison::overlay_and_vfs_answer_alike),
+    (
+        "a_single_id_without_namespaces_is_answered_as_root",
+        comparison::a_single_id_without_namespaces_is_answered_as_root,
+    ),
 ];
 
 fn main() -> ExitCode {

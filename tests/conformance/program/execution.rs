@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
@@ -28,6 +29,7 @@ pub(crate) fn run() {
     scripts();
     odd_scripts();
     images();
+    busy();
     inheritance();
     for how in HOWS {
         tell!("execute {how}" => part(&["execute", how]).status());
@@ -157,16 +159,26 @@ fn images() {
     for name in names.into_iter().chain(["loader-is-closed", "unended-loader"]) {
         tell!("image {name}" => show(&format!("./{name}")));
     }
-    // A step of a test's size copies in a moment; that the text is busy is what is asked.
+}
+
+/// What is open for writing is not executed, and what is executed is not written.
+fn busy() {
     let writer = open(COPY, O::RDWR);
     tell!("open a copy for writing" => writer.as_ref().map(|_| ()).map_err(|error| *error));
     tell!("execute what is open for writing" => show(COPY));
     drop(writer);
-    let mut child = program(COPY, &["wait"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child = program(COPY, &["wait"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     tell!("write to what is executed" => open(COPY, O::WRONLY));
     tell!("truncate what is executed" => nix::unistd::truncate(COPY, 0));
     drop(child.stdin.take());
     tell!(child.wait());
+    // What was closed is not open for writing any more, whoever else had a hand in it.
+    let at_once = (0..50).filter(|_| {
+        fs::remove_file("fresh").ok();
+        script("fresh", "#!/conformance exit\n");
+        program("./fresh", &[]).arg0("x").stdout(Stdio::null()).status().is_ok()
+    });
+    tell!("scripts executed as soon as they were written" => Ok::<_, io::Error>(at_once.count()));
 }
 
 fn inheritance() {

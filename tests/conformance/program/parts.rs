@@ -1,6 +1,6 @@
 //! What other processes of this program do for a theme: show what they got, or wait to be ended.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::process::{self, ExitCode};
 use std::{env, fs, io};
@@ -23,7 +23,10 @@ pub(crate) fn play(arguments: &[&str]) -> ExitCode {
         ["process"] => identities::process(),
         ["jail"] => directories::in_a_jail(),
         ["execute", how] => execution::execute(how),
-        ["wait"] => drop(io::stdin().read_to_end(&mut Vec::new())),
+        ["wait"] => {
+            io::stdout().write_all(b"\n").expect("telling that the wait begins");
+            drop(io::stdin().read_to_end(&mut Vec::new()));
+        }
         ["abort"] => process::abort(),
         // A script puts its own name between.
         _ if arguments.contains(&"identity") => show_identity(),

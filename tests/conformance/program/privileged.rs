@@ -32,7 +32,7 @@ pub(crate) fn run() {
     tell!(pivot_root("dir", "dir"));
     tell!(sethostname(b"other"));
     tell!("hostname" => Ok::<_, std::io::Error>(uname().nodename()));
-    tell!(setns(fs::File::open("/proc/self/ns/mnt").unwrap(), CloneFlags::empty()));
+    tell!("setns" => fs::File::open("/proc/self/ns/mnt").map(|space| setns(space, CloneFlags::empty()).is_ok()));
     others();
     devices();
 }

@@ -1,8 +1,9 @@
 //! Signals, stops, exits and process groups of a process's own children.
 
+use std::io::Read as _;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{SigSet, Signal as NixSignal, raise};
 use rustix::process::{
@@ -21,13 +22,24 @@ pub(crate) fn run() {
     by_descriptor();
     permissions();
     own();
+    at_once();
 }
 
 /// A child that waits until it is ended.
 fn child() -> (Child, Pid) {
-    let child = part(&["wait"]).stdin(Stdio::piped()).spawn().unwrap();
+    waiting(&mut part(&["wait"]))
+}
+
+/// Starts a part that waits, and returns when it does.
+fn waiting(part: &mut Command) -> (Child, Pid) {
+    let mut child = started(part);
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let pid = Pid::from_child(&child);
     (child, pid)
+}
+
+fn started(part: &mut Command) -> Child {
+    part.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 
 impl Seen for WaitStatus {
@@ -92,12 +104,10 @@ fn stops() {
 }
 
 fn groups() {
-    let mut leader = part(&["wait"]).stdin(Stdio::piped()).process_group(0).spawn().unwrap();
-    let group = Pid::from_child(&leader);
+    let (mut leader, group) = waiting(part(&["wait"]).process_group(0));
     tell!(getpgid(Some(group)).map(|pid| pid == group));
     tell!(getpgid(None).map(|pid| pid == getpgrp()));
-    let mut member =
-        part(&["wait"]).stdin(Stdio::piped()).process_group(group.as_raw_nonzero().get()).spawn().unwrap();
+    let (mut member, _) = waiting(part(&["wait"]).process_group(group.as_raw_nonzero().get()));
     tell!(getpgid(Some(Pid::from_child(&member))).map(|pid| pid == group));
     tell!("setpgid of one that has executed" => setpgid(Some(group), None));
     tell!(getsid(Some(group)).map(|sid| Ok(sid) == getsid(None)));
@@ -138,8 +148,7 @@ fn permissions() {
         tell!(kill_process(pid, Signal::TERM));
         tell!(own.wait());
     });
-    let mut theirs = part(&["wait"]).stdin(Stdio::piped()).uid(1000).spawn().unwrap();
-    let pid = Pid::from_child(&theirs);
+    let (mut theirs, pid) = waiting(part(&["wait"]).uid(1000));
     as_user(1000, 1000, &[], || {
         tell!(test_kill_process(pid));
     });
@@ -160,4 +169,20 @@ fn own() {
     tell!(kill_process(getpid(), Signal::USR1));
     tell!("sigwait" => set.wait().map(|signal| signal as i32));
     tell!("a program that inherits the mask" => part(&["exit", "3"]).status());
+}
+
+/// Signals that come while the child is only about to be the program.
+fn at_once() {
+    for _ in 0..20 {
+        let mut child = started(&mut part(&["wait"]));
+        let pid = Pid::from_child(&child);
+        tell!("stop at once" => kill_process(pid, Signal::STOP));
+        tell!("stopped at once" => waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED | WaitIdOptions::EXITED));
+        tell!("go on" => kill_process(pid, Signal::CONT));
+        drop(child.stdin.take());
+        tell!("stopped at once, then ended" => child.wait());
+        let mut child = started(&mut part(&["wait"]));
+        tell!("end at once" => kill_process(Pid::from_child(&child), Signal::TERM));
+        tell!("ended at once" => child.wait());
+    }
 }
