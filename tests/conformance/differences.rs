@@ -8,16 +8,10 @@ pub(crate) struct Difference {
     pub(crate) why: &'static str,
     /// What the lines of these calls contain.
     pub(crate) calls: &'static [&'static str],
-    /// Whether it is there in every run.
-    pub(crate) is_certain: bool,
 }
 
 const fn always(why: &'static str, calls: &'static [&'static str]) -> Difference {
-    Difference { why, calls, is_certain: true }
-}
-
-const fn sometimes(why: &'static str, calls: &'static [&'static str]) -> Difference {
-    Difference { why, calls, is_certain: false }
+    Difference { why, calls }
 }
 
 pub(crate) const DIFFERENCES: &[Difference] = &[
@@ -32,10 +26,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         &["script nothing", "script zero", "script long > part: argv"],
     ),
     always("a program whose loader cannot be had is no program", &["image no-loader", "image loader-is-"]),
-    always(
-        "a signal that stops a process while it executes comes too early",
-        &["stopped at once, then ended"],
-    ),
     always(
         "capabilities of a file that are outside of the bounding set are passed over",
         &["capabilities not in the bounding set and effective"],
@@ -72,7 +62,6 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     always("a file of O_TMPFILE and O_EXCL can get a name", &["linkat(TMPFILE|EXCL)"]),
     always("of two errors another one comes first", &["openat(&file, \"\", ", "remove_file(\"to-full/\")"]),
     always("a directory that is gone has its name yet in /proc", &["directories: read_link(/proc/self/cwd)"]),
-    sometimes("the supervisor closes a file after the step did", &["watches: pending("]),
     // Sockets.
     always(
         "the kernel binds a socket to its name from the root, and tells that name",

@@ -69,16 +69,11 @@ impl Listener {
         check(answer)
     }
 
-    /// Puts a copy of `file` into the process and ends its call with the descriptor's number.
-    pub(super) fn answer_with_file(
-        &self,
-        id: u64,
-        file: impl AsFd,
-        close_on_exec: bool,
-    ) -> Result<(), Errno> {
+    /// Puts a copy of `file` into the process, which goes on waiting; returns the descriptor's number there.
+    pub(super) fn give(&self, id: u64, file: impl AsFd, close_on_exec: bool) -> Result<i64, Errno> {
         let request = libc::seccomp_notif_addfd {
             id,
-            flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
+            flags: 0,
             srcfd: file.as_fd().as_raw_fd().cast_unsigned(),
             newfd: 0,
             newfd_flags: if close_on_exec { libc::O_CLOEXEC.cast_unsigned() } else { 0 },
@@ -86,7 +81,7 @@ impl Listener {
         // SAFETY: the kernel reads one seccomp_notif_addfd, which outlives the call.
         let answer =
             unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw const request) };
-        check(answer)
+        check(answer).map(|()| answer.into())
     }
 
     /// Whether the call still waits: else what was read from its process may be of another one.
@@ -242,6 +237,13 @@ impl Status {
         self == Self::SystemCall
     }
 
+    /// A stop by job control, or the signal that asks for it.
+    pub(super) fn is_job_control(self) -> bool {
+        /// `PTRACE_EVENT_STOP`.
+        const STOP: i32 = 128;
+        matches!(self, Self::Signal(libc::SIGSTOP) | Self::Event(STOP, _))
+    }
+
     /// The end of a single step.
     pub(super) fn is_trap(self) -> bool {
         self == Self::Signal(libc::SIGTRAP)
@@ -347,8 +349,23 @@ pub(super) fn block_signals(tid: i32, mask: u64) -> Result<(), Errno> {
     if answer == 0 { Ok(()) } else { Err(last()) }
 }
 
+/// Spares this process a signal for each stop of a thread that it traces: it waits for them anyway, and the signal would
+/// wake another thread of ours every time.
+pub(super) fn refuse_signals_of_stops() {
+    // SAFETY: sigaction is plain data, for which zero is valid; SIG_DFL is no handler.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_flags = libc::SA_NOCLDSTOP;
+    // SAFETY: the kernel reads one sigaction, which outlives the call.
+    unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, std::ptr::null_mut()) };
+}
+
 /// Ends the process of a thread, unless it ended by itself.
 pub(super) fn kill(tid: i32) {
+    signal(tid, libc::SIGKILL);
+}
+
+/// Sends a signal to a process, or to that of a thread, unless it ended.
+pub(super) fn signal(tid: i32, signal: i32) {
     // SAFETY: kill(2) takes no pointers.
-    unsafe { libc::kill(tid, libc::SIGKILL) };
+    unsafe { libc::kill(tid, signal) };
 }

@@ -93,6 +93,7 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
             let who = Credentials::root(spec.capabilities);
             drop(spec);
             supervisor.tasks.begin(command.as_raw_pid(), directories, who);
+            kernel::refuse_signals_of_stops();
             let exit = follow(&supervisor, command, ours, control)?;
             end_all(&supervisor);
             supervisor.owners.save().map_err(|error| Error::Ownership { message: with_causes(&error) })?;

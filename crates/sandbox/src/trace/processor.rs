@@ -35,6 +35,22 @@ impl Processor {
         }
     }
 
+    /// Has a process that is woken meanwhile run where this thread does.
+    pub(super) fn keep<T>(&self, tid: i32, while_woken: impl FnOnce() -> T) -> T {
+        let (Some(here), Some(pid)) = (self.pinned.filter(|_| self.tid == tid), Pid::from_raw(tid)) else {
+            return while_woken();
+        };
+        // What a process may have chosen for itself it finds as it was.
+        let Ok(before) = sched_getaffinity(Some(pid)) else { return while_woken() };
+        let is_moved = sched_setaffinity(Some(pid), &only(here)).is_ok();
+        let answer = while_woken();
+        if is_moved {
+            // It is refused to nobody who could do it before.
+            let _ = sched_setaffinity(Some(pid), &before);
+        }
+        answer
+    }
+
     fn pin(&mut self, processor: usize) {
         let this: Option<Pid> = None;
         let all = match &self.all {
@@ -47,13 +63,17 @@ impl Processor {
         if processor >= CpuSet::MAX_CPU || !all.is_set(processor) {
             return;
         }
-        let mut one = CpuSet::new();
-        one.set(processor);
         // Where it is refused everything works, only slower.
-        if sched_setaffinity(this, &one).is_ok() {
+        if sched_setaffinity(this, &only(processor)).is_ok() {
             self.pinned = Some(processor);
         }
     }
+}
+
+fn only(processor: usize) -> CpuSet {
+    let mut set = CpuSet::new();
+    set.set(processor);
+    set
 }
 
 /// The processor that a thread ran on last (`proc_pid_stat(5)`, field 39).

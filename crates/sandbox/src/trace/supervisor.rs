@@ -30,7 +30,7 @@ impl Supervisor {
         loop {
             match listener.receive() {
                 Ok(notification) => {
-                    self.answer(listener, &notification);
+                    self.answer(listener, &notification, &processor);
                     processor.follow(notification.tid);
                 }
                 // The process ended before it was asked for; or a signal came.
@@ -40,16 +40,21 @@ impl Supervisor {
         }
     }
 
-    fn answer(self: &Arc<Self>, listener: &Arc<Listener>, notification: &Notification) {
+    fn answer(
+        self: &Arc<Self>,
+        listener: &Arc<Listener>,
+        notification: &Notification,
+        processor: &Processor,
+    ) {
         let id = notification.id;
         // Whoever does not wait any more needs no answer.
         let _ = match calls::carry_out(self, listener, notification) {
             Ok(Answer::Value(value)) => listener.answer(id, Ok(value)),
             Ok(Answer::File { file, close_on_exec }) => {
-                match listener.answer_with_file(id, file, close_on_exec) {
-                    Ok(()) | Err(Errno::NOENT) => Ok(()),
-                    Err(errno) => listener.answer(id, Err(errno)),
-                }
+                let given = processor.keep(notification.tid, || listener.give(id, &file, close_on_exec));
+                // Before the process runs: else it would not be the last who closes the file.
+                drop(file);
+                listener.answer(id, given)
             }
             Ok(Answer::Proceed) => listener.proceed(id),
             Ok(Answer::Later) => Ok(()),

@@ -2,6 +2,9 @@
 //!
 //! Everything here is of x86-64. One thread of ours does all of it, as a tracer is a thread.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use libc::user_regs_struct as Registers;
 use nix::sys::ptrace;
 use nix::unistd::Pid as NixPid;
@@ -11,8 +14,12 @@ use super::kernel::{self, Resume, Status};
 use super::memory::{Memory, from_nix};
 
 /// A thread in a stop of the tracer's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tracee(i32);
+#[derive(Clone, Debug)]
+pub(super) struct Tracee {
+    tid: i32,
+    /// Whether the thread was to be stopped by job control while it did something for us.
+    was_stopped: Rc<Cell<bool>>,
+}
 
 /// Where a system call of ours begins: two bytes of machine code, and what was there.
 pub(super) struct Gate {
@@ -29,38 +36,65 @@ pub(super) struct Gone(pub(super) Option<Status>);
 
 impl Tracee {
     pub(super) fn new(tid: i32) -> Self {
-        Self(tid)
+        Self { tid, was_stopped: Rc::default() }
     }
 
-    pub(super) fn memory(self) -> Memory {
-        Memory::of(self.0)
+    /// The same thread, under the number that it has after execve(2).
+    pub(super) fn renumbered(&self, tid: i32) -> Self {
+        Self { tid, was_stopped: Rc::clone(&self.was_stopped) }
     }
 
-    pub(super) fn registers(self) -> Result<Registers, Errno> {
-        ptrace::getregs(NixPid::from_raw(self.0)).map_err(from_nix)
+    pub(super) fn memory(&self) -> Memory {
+        Memory::of(self.tid)
     }
 
-    pub(super) fn set_registers(self, registers: &Registers) -> Result<(), Errno> {
-        ptrace::setregs(NixPid::from_raw(self.0), *registers).map_err(from_nix)
+    pub(super) fn registers(&self) -> Result<Registers, Errno> {
+        ptrace::getregs(NixPid::from_raw(self.tid)).map_err(from_nix)
+    }
+
+    pub(super) fn set_registers(&self, registers: &Registers) -> Result<(), Errno> {
+        ptrace::setregs(NixPid::from_raw(self.tid), *registers).map_err(from_nix)
     }
 
     /// Makes the system call at whose entry the thread stands fail without being carried out.
-    pub(super) fn fail(self, mut registers: Registers, errno: Errno) -> Result<(), Errno> {
+    pub(super) fn fail(&self, mut registers: Registers, errno: Errno) -> Result<(), Errno> {
         registers.orig_rax = u64::MAX;
         registers.rax = i64::from(-errno.raw_os_error()).cast_unsigned();
         self.set_registers(&registers)
     }
 
     /// Lets the thread run to its next stop, which must be the wanted kind.
-    pub(super) fn run_to(self, resume: Resume, wanted: impl Fn(Status) -> bool) -> Result<Status, Gone> {
-        kernel::resume(self.0, resume, 0).map_err(|_| Gone(None))?;
-        let status = kernel::wait_for(self.0).map_err(|_| Gone(None))?;
-        if wanted(status) { Ok(status) } else { Err(Gone(Some(status))) }
+    ///
+    /// SIGSTOP, which cannot be blocked, is kept for later.
+    pub(super) fn run_to(&self, resume: Resume, wanted: impl Fn(Status) -> bool) -> Result<Status, Gone> {
+        loop {
+            kernel::resume(self.tid, resume, 0).map_err(|_| Gone(None))?;
+            let status = kernel::wait_for(self.tid).map_err(|_| Gone(None))?;
+            if wanted(status) {
+                return Ok(status);
+            }
+            if !status.is_job_control() {
+                return Err(Gone(Some(status)));
+            }
+            self.keep_stop();
+        }
+    }
+
+    /// Notes that the thread is to be stopped when it has done what it does for us.
+    pub(super) fn keep_stop(&self) {
+        self.was_stopped.set(true);
+    }
+
+    /// Stops the thread now if it was to be stopped before.
+    pub(super) fn catch_up(&self) {
+        if self.was_stopped.take() {
+            kernel::signal(self.tid, libc::SIGSTOP);
+        }
     }
 
     /// Prepares for system calls of ours at the instruction that the thread would execute next.
-    pub(super) fn open_gate(self, registers: &Registers) -> Result<Gate, Errno> {
-        let pid = NixPid::from_raw(self.0);
+    pub(super) fn open_gate(&self, registers: &Registers) -> Result<Gate, Errno> {
+        let pid = NixPid::from_raw(self.tid);
         let at = registers.rip as ptrace::AddressType;
         let before = ptrace::read(pid, at).map_err(from_nix)?;
         let mut bytes = before.to_ne_bytes();
@@ -70,14 +104,14 @@ impl Tracee {
     }
 
     /// Puts back what was where the gate is.
-    pub(super) fn close_gate(self, gate: &Gate) -> Result<(), Errno> {
+    pub(super) fn close_gate(&self, gate: &Gate) -> Result<(), Errno> {
         let at = gate.address as ptrace::AddressType;
-        ptrace::write(NixPid::from_raw(self.0), at, gate.before).map_err(from_nix)
+        ptrace::write(NixPid::from_raw(self.tid), at, gate.before).map_err(from_nix)
     }
 
     /// Has the thread make a system call; its registers are to be set again afterwards.
     pub(super) fn call(
-        self,
+        &self,
         gate: &Gate,
         registers: &Registers,
         number: i64,

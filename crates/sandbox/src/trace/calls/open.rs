@@ -237,7 +237,11 @@ impl Call<'_> {
             .spawn(move || {
                 // A process that ended meanwhile needs no answer; one that waits for ever keeps this thread.
                 let _ = match reopen(handle, plain(flags)) {
-                    Ok(file) => listener.answer_with_file(id, file, flags.contains(OFlags::CLOEXEC)),
+                    Ok(file) => {
+                        let given = listener.give(id, &file, flags.contains(OFlags::CLOEXEC));
+                        drop(file);
+                        listener.answer(id, given)
+                    }
                     Err(errno) => listener.answer(id, Err(errno)),
                 };
             })

@@ -24,7 +24,7 @@ pub(super) struct Loaded {
 }
 
 /// The thread stands at the end of its execve(2).
-pub(super) fn load(supervisor: &Supervisor, process: Tracee, tid: i32, start: Start) -> Result<(), Stopped> {
+pub(super) fn load(supervisor: &Supervisor, process: &Tracee, tid: i32, start: Start) -> Result<(), Stopped> {
     let registers = process.registers()?;
     let gate = process.open_gate(&registers)?;
     let loading = Loading { process, gate, registers };
@@ -56,13 +56,13 @@ pub(super) fn load(supervisor: &Supervisor, process: Tracee, tid: i32, start: St
     Ok(())
 }
 
-struct Loading {
-    process: Tracee,
+struct Loading<'a> {
+    process: &'a Tracee,
     gate: Gate,
     registers: Registers,
 }
 
-impl Loading {
+impl Loading<'_> {
     fn call(&self, number: i64, args: [u64; 6]) -> Result<u64, Stopped> {
         self.process.call(&self.gate, &self.registers, number, args)
     }

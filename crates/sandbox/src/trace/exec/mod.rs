@@ -41,6 +41,7 @@ pub(super) fn execute(supervisor: &Supervisor, tid: i32) -> Result<(), Gone> {
     let executing = Executing { supervisor, tracee, tid, tgid: task.tgid, registers };
     match executing.replace(plan) {
         Ok(()) => {
+            executing.tracee.renumbered(task.tgid).catch_up();
             kernel::block_signals(task.tgid, mask).map_err(gone)?;
             kernel::resume(task.tgid, Resume::Freely, 0).map_err(gone)
         }
@@ -48,7 +49,8 @@ pub(super) fn execute(supervisor: &Supervisor, tid: i32) -> Result<(), Gone> {
             let mut registers = registers;
             registers.rax = i64::from(-errno.raw_os_error()).cast_unsigned();
             registers.orig_rax = u64::MAX;
-            tracee.set_registers(&registers).map_err(gone)?;
+            executing.tracee.set_registers(&registers).map_err(gone)?;
+            executing.tracee.catch_up();
             kernel::block_signals(tid, mask).map_err(gone)?;
             kernel::resume(tid, Resume::Freely, 0).map_err(gone)
         }
@@ -118,6 +120,10 @@ impl Executing<'_> {
             for tid in [self.tgid, self.tid] {
                 match kernel::poll_for(tid) {
                     Ok(Some(status)) if is_end(status) => return Ok(status),
+                    Ok(Some(status)) if status.is_job_control() => {
+                        self.tracee.keep_stop();
+                        kernel::resume(tid, Resume::ToSystemCall, 0)?;
+                    }
                     Ok(Some(status)) if tid == self.tid => return Err(Gone(Some(status)).into()),
                     _ => {}
                 }
@@ -141,11 +147,11 @@ impl Executing<'_> {
 
     /// The kernel has replaced the program: puts the rest in place. What fails now can only end the process.
     fn begin(&self, plan: Plan) -> Result<(), Stopped> {
-        let process = Tracee::new(self.tgid);
+        let process = self.tracee.renumbered(self.tgid);
         process.run_to(Resume::ToSystemCall, Status::is_system_call)?;
         let (program, credentials, start) = plan.into_start();
         self.supervisor.tasks.execute(self.tid, self.tgid, program, credentials);
-        match load::load(self.supervisor, process, self.tgid, start) {
+        match load::load(self.supervisor, &process, self.tgid, start) {
             Err(Stopped::Errno(_)) => {
                 // As the kernel ends a process whose program does not fit.
                 kernel::kill(self.tgid);
