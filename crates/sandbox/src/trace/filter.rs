@@ -255,3 +255,82 @@ fn answer(value: u32) -> sock_filter {
 fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: u16::try_from(code).unwrap_or(0), jt, jf, k }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+    const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
+
+    /// What the filter says of a call, as the kernel runs it.
+    fn answer_to(number: c_long, args: [u64; 6]) -> u32 {
+        run(AUDIT_ARCH_X86_64, u32::try_from(number).unwrap(), args)
+    }
+
+    fn run(architecture: u32, number: u32, args: [u64; 6]) -> u32 {
+        let mut data = [number.to_ne_bytes(), architecture.to_ne_bytes(), [0; 4], [0; 4]].concat();
+        args.iter().for_each(|argument| data.extend(argument.to_ne_bytes()));
+        let (program, mut at, mut value) = (program(), 0, 0);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[at];
+            let code = u32::from(code);
+            let jump = |holds| 1 + usize::from(if holds { jt } else { jf });
+            at += match code & 0x07 {
+                libc::BPF_RET => return k,
+                libc::BPF_LD => {
+                    let offset = usize::try_from(k).unwrap();
+                    value = u32::from_ne_bytes(data[offset..offset + 4].try_into().unwrap());
+                    1
+                }
+                _ => jump(match code & 0xf0 {
+                    libc::BPF_JEQ => value == k,
+                    libc::BPF_JGT => value > k,
+                    libc::BPF_JGE => value >= k,
+                    _ => value & k != 0,
+                }),
+            };
+        }
+    }
+
+    #[test]
+    fn only_what_has_a_path_or_an_identity_is_stopped() {
+        for number in [libc::SYS_read, libc::SYS_write, libc::SYS_mmap, libc::SYS_close, libc::SYS_futex] {
+            assert_eq!(answer_to(number, [0; 6]), ALLOW, "{number}");
+        }
+        for number in [libc::SYS_openat, libc::SYS_newfstatat, libc::SYS_chown, libc::SYS_setuid] {
+            assert_eq!(answer_to(number, [0; 6]), NOTIFY, "{number}");
+        }
+        assert_eq!(answer_to(libc::SYS_execve, [0; 6]), libc::SECCOMP_RET_TRACE);
+    }
+
+    #[test]
+    fn arguments_decide_where_the_call_alone_does_not() {
+        let failing = |errno: i32| libc::SECCOMP_RET_ERRNO | errno.unsigned_abs();
+        let first = |value| [value, 0, 0, 0, 0, 0];
+        assert_eq!(answer_to(libc::SYS_prctl, first(libc::PR_SET_NAME.unsigned_abs().into())), ALLOW);
+        for option in PRCTL {
+            assert_eq!(answer_to(libc::SYS_prctl, first((*option).into())), NOTIFY, "{option}");
+        }
+        assert_eq!(answer_to(libc::SYS_clone, first(libc::CLONE_VM.unsigned_abs().into())), ALLOW);
+        for flag in [libc::CLONE_NEWUSER, libc::CLONE_UNTRACED] {
+            assert_eq!(answer_to(libc::SYS_clone, first(flag.unsigned_abs().into())), failing(libc::EPERM));
+        }
+        let address = |value| [0, 0, 0, 0, value, 0];
+        assert_eq!(answer_to(libc::SYS_sendto, address(0)), ALLOW);
+        for at in [1, 1 << 32] {
+            assert_eq!(answer_to(libc::SYS_sendto, address(at)), libc::SECCOMP_RET_TRACE);
+        }
+        let handle = [0, 0, libc::O_PATH.unsigned_abs().into(), 0, 0, 0];
+        assert_eq!(answer_to(libc::SYS_openat, handle), libc::SECCOMP_RET_TRACE);
+        assert_eq!(answer_to(libc::SYS_ioctl, [0, TIOCSTI.into(), 0, 0, 0, 0]), failing(libc::EPERM));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_carried_out() {
+        let missing = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+        assert_eq!(answer_to(c_long::from(NEWEST) + 1, [0; 6]), missing);
+        assert_eq!(run(AUDIT_ARCH_X86_64, X32 | 2, [0; 6]), missing);
+        assert_eq!(run(0x4000_0003, 5, [0; 6]), libc::SECCOMP_RET_KILL_PROCESS);
+    }
+}

@@ -274,3 +274,84 @@ fn check_id(id: u32) -> Result<(), Errno> {
 fn pick(id: u32, old: u32) -> u32 {
     if id == UNCHANGED { old } else { id }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> Credentials {
+        Credentials::root(CapabilitySet::DEFAULT)
+    }
+
+    fn user(uid: u32) -> Credentials {
+        let mut who = root();
+        who.setgid(uid).unwrap();
+        who.setuid(uid).unwrap();
+        who
+    }
+
+    #[test]
+    fn who_is_root_no_more_has_no_rights() {
+        let who = user(1000);
+        assert_eq!([who.uid, who.euid, who.suid, who.fsuid], [1000; 4]);
+        assert_eq!((who.permitted, who.effective), (0, 0));
+        assert_eq!(who.bounding, CapabilitySet::DEFAULT.bits());
+        assert_eq!(who.clone().setuid(0), Err(Errno::PERM));
+        assert_eq!(who.clone().setgroups(vec![1]), Err(Errno::PERM));
+        assert_eq!(who.clone().setresuid(UNCHANGED, 1000, UNCHANGED), Ok(()));
+        assert_eq!(who.clone().setreuid(0, UNCHANGED), Err(Errno::PERM));
+    }
+
+    #[test]
+    fn rights_come_back_with_the_saved_id() {
+        let mut who = root();
+        who.setresuid(UNCHANGED, 1000, 0).unwrap();
+        assert_eq!((who.effective, who.permitted), (0, CapabilitySet::DEFAULT.bits()));
+        who.setresuid(UNCHANGED, 0, UNCHANGED).unwrap();
+        assert_eq!(who.effective, CapabilitySet::DEFAULT.bits());
+        // Only those that file systems look at follow their own id.
+        who.setfsuid(1000);
+        assert!(!who.has(Capability::DAC_OVERRIDE) && who.has(Capability::SETUID));
+        assert_eq!(who.setfsuid(0), 1000);
+        assert!(who.has(Capability::DAC_OVERRIDE));
+    }
+
+    #[test]
+    fn capabilities_can_be_kept() {
+        let mut who = root();
+        who.prctl(libc::PR_SET_KEEPCAPS.unsigned_abs(), [1, 0, 0, 0]).unwrap();
+        who.setuid(1000).unwrap();
+        assert_eq!((who.effective, who.permitted), (0, CapabilitySet::DEFAULT.bits()));
+        who.capset(who.permitted, who.permitted, 0).unwrap();
+        assert!(who.has(Capability::SETUID));
+        assert_eq!(who.capset(0, u64::MAX, 0), Err(Errno::PERM));
+    }
+
+    #[test]
+    fn programs_can_make_somebody_else_of_their_user() {
+        let mut who = user(1000);
+        let setuid = Privileges { uid: Some(0), ..Privileges::default() };
+        assert!(who.execute(&setuid), "the environment is not to be trusted");
+        assert_eq!([who.uid, who.euid, who.suid], [1000, 0, 0]);
+        assert_eq!(who.effective, CapabilitySet::DEFAULT.bits());
+        let mut careful = user(1000);
+        careful.no_new_privs = true;
+        assert!(!careful.execute(&setuid));
+        assert_eq!(careful, Credentials { no_new_privs: true, ..user(1000) });
+        let mut root = root();
+        assert!(!root.execute(&Privileges::default()));
+        assert_eq!(root.effective, CapabilitySet::DEFAULT.bits());
+    }
+
+    #[test]
+    fn capabilities_of_programs_are_read() {
+        // cap_net_raw=ep, as setcap(8) writes it.
+        let value = [1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let file = FileCapabilities::parse(&value).unwrap();
+        assert_eq!(file, FileCapabilities { permitted: 1 << 13, inheritable: 0, is_effective: true });
+        assert_eq!(FileCapabilities::parse(&value[..19]), None);
+        let mut who = user(1000);
+        who.execute(&Privileges { capabilities: Some(file), ..Privileges::default() });
+        assert_eq!((who.effective, who.permitted), (1 << 13, 1 << 13));
+    }
+}
