@@ -121,6 +121,9 @@ fn namespaces(facts: &Facts) -> Result<Choice, Denial> {
 
 /// Owners are in a table, and the only ids that the kernel knows of are those of this process.
 fn trace(facts: &Facts) -> Result<Choice, Denial> {
+    if let Some(denial) = crate::trace::denial() {
+        return Err(denial);
+    }
     let needed = [&facts.ptrace, &facts.seccomp_filter, &facts.seccomp_notify];
     if let Some(denial) = needed.into_iter().find_map(|fact| fact.denial()) {
         return Err(denial.clone());

@@ -37,6 +37,7 @@ mod step;
 mod subordinate_ids;
 mod supervisor;
 mod sys;
+#[cfg_attr(not(target_arch = "x86_64"), path = "trace_elsewhere.rs")]
 mod trace;
 mod wire;
 

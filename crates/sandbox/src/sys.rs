@@ -112,7 +112,7 @@ pub(crate) fn bring_loopback_up() -> Result<(), Errno> {
     // SAFETY: ifreq is plain data, for which zero is valid.
     let mut request: libc::ifreq = unsafe { mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo\0") {
-        *to = from.cast_signed();
+        *to = libc::c_char::try_from(*from).unwrap_or(0);
     }
     request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
     // SAFETY: netdevice(7): SIOCSIFFLAGS reads an ifreq, which outlives the call.

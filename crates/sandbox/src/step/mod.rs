@@ -5,10 +5,8 @@
 //! The keeper and the init keep all their capabilities: so the command, which has fewer, can neither trace them nor
 //! read their files in /proc (ptrace(2), "access mode checking").
 
-mod command;
+pub(crate) mod command;
 mod init;
-
-pub(crate) use self::command::execute;
 
 use std::fs::File;
 use std::os::unix::net::UnixStream;

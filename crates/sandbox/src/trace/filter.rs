@@ -270,7 +270,7 @@ mod tests {
 
     fn run(architecture: u32, number: u32, args: [u64; 6]) -> u32 {
         let mut data = [number.to_ne_bytes(), architecture.to_ne_bytes(), [0; 4], [0; 4]].concat();
-        args.iter().for_each(|argument| data.extend(argument.to_ne_bytes()));
+        data.extend(args.iter().flat_map(|argument| argument.to_ne_bytes()));
         let (program, mut at, mut value) = (program(), 0, 0);
         loop {
             let sock_filter { code, jt, jf, k } = program[at];

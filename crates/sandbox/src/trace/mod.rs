@@ -42,6 +42,7 @@ use rustix::process::Pid;
 use crate::capabilities::{self, CapabilitySet};
 use crate::errno::Errno;
 use crate::error::{Attempt, Error};
+use crate::facts::Denial;
 use crate::mounts::open_path;
 use crate::process::{Life, retry};
 use crate::spec::{Exit, Protection, RunSpec};
@@ -56,6 +57,11 @@ use self::place::View;
 use self::supervisor::Supervisor;
 use self::tasks::{Directories, Tasks};
 use self::tracer::Tracer;
+
+/// Why steps cannot be traced on this processor, if they cannot.
+pub(crate) fn denial() -> Option<Denial> {
+    None
+}
 
 /// Runs the step of `spec` and reports how it ended; the process has one thread when it is called.
 pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
@@ -77,7 +83,7 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
         Forked::Child => {
             drop(ours);
             let error = match begin(&spec, life, &theirs, confinement.as_ref()) {
-                Ok(()) => crate::step::execute(&spec),
+                Ok(()) => crate::step::command::execute(&spec),
                 Err(error) => error,
             };
             let _ = wire::send(control, &Report::Failed(error));
