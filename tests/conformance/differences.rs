@@ -26,42 +26,13 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         &["script nothing", "script zero", "script long > part: argv"],
     ),
     always("a program whose loader cannot be had is no program", &["image no-loader", "image loader-is-"]),
-    always(
-        "capabilities of a file that are outside of the bounding set are passed over",
-        &["capabilities not in the bounding set and effective"],
-    ),
     // Owners.
-    always(
-        "the owner of a file without a name is forgotten",
-        &["fstat(&file)", "statat(&file, \"\"", "fstat(&third)"],
-    ),
     always(
         "a device is an empty file on disk, as reading its directory tells",
         &["entries with their types"],
     ),
-    always(
-        "special bits stay when their owner writes to the file",
-        &["permissions as 1000:1000: lstat(\"of-me\")"],
-    ),
-    always("chown of nothing asks for the owner", &["chown(\"not-of-me\", None, None)"]),
     // Extended attributes.
     always("there are no access control lists", &["system.posix_acl_access"]),
-    always("a name without a name is of no class", &["setxattr(\"user.\")", "value(\"user.\")"]),
-    always(
-        "security.capability is for regular files, and any five bytes will do",
-        &["(\"dir\", NAME, ", "(\"link\", NAME, ", "(\"fifo\", NAME, ", "NAME, b\"short\""],
-    ),
-    always("who may set it is asked before what it is", &["attributes as 1000:1000: setxattr("]),
-    always("writing to a file leaves it its capabilities", &["value(\"file\", NAME, 64)"]),
-    // Descriptors and lookups.
-    always("a descriptor that was opened with O_PATH is one like others", &["xattr(&by_path, "]),
-    always(
-        "openat2 takes flags that it does not know",
-        &["O::from_bits_retain(1 << 30)", "O::PATH | O::RDWR, 0"],
-    ),
-    always("a file of O_TMPFILE and O_EXCL can get a name", &["linkat(TMPFILE|EXCL)"]),
-    always("of two errors another one comes first", &["openat(&file, \"\", ", "remove_file(\"to-full/\")"]),
-    always("a directory that is gone has its name yet in /proc", &["directories: read_link(/proc/self/cwd)"]),
     // Sockets.
     always(
         "the kernel binds a socket to its name from the root, and tells that name",

@@ -1,6 +1,6 @@
 //! Whose the files are that a step sees: what the disk says, corrected by the ownership table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,37 @@ use rustix::io::Errno;
 
 use super::place::{Place, name_of};
 
+/// What is known of the files of one file system.
+#[derive(Debug, Default)]
+struct Known {
+    table: Table,
+    /// Files without a name, which somebody may have open; they are gone when the step is.
+    nameless: BTreeSet<u64>,
+}
+
+impl Known {
+    /// What is known of a file that has so many names.
+    fn record(&self, inode: u64, names: u64) -> Option<&Record> {
+        // Else its number was used again, for a file that another step made.
+        let is_the_same = names == 0 || !self.nameless.contains(&inode);
+        self.table.record(inode).filter(|_| is_the_same)
+    }
+
+    /// What is still true when the step is over.
+    fn lasting(&self) -> Table {
+        let mut table = self.table.clone();
+        table.retain(|inode| !self.nameless.contains(&inode));
+        table
+    }
+}
+
 /// The owners of all files that a step can reach.
 ///
 /// One table for each file system, as inode numbers mean something only there; that of the root is read from a file
 /// and written back.
 #[derive(Debug)]
 pub(super) struct Owners {
-    tables: Mutex<BTreeMap<u64, Table>>,
+    tables: Mutex<BTreeMap<u64, Known>>,
     /// The ids that everything of ours has on disk.
     uid: u32,
     gid: u32,
@@ -32,7 +56,7 @@ impl Owners {
         let table = file.as_deref().map_or_else(|| Ok(Table::default()), Table::load)?;
         let root = fstat(root).map_or(0, |stat| stat.st_dev);
         Ok(Self {
-            tables: Mutex::new(BTreeMap::from([(root, table)])),
+            tables: Mutex::new(BTreeMap::from([(root, Known { table, nameless: BTreeSet::new() })])),
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
             root,
@@ -43,12 +67,12 @@ impl Owners {
     /// Writes the table of the root back.
     pub(super) fn save(&self) -> Result<(), ownership::Error> {
         match (&self.file, self.tables().get(&self.root)) {
-            (Some(file), Some(table)) => table.save(file),
+            (Some(file), Some(known)) => known.lasting().save(file),
             _ => Ok(()),
         }
     }
 
-    fn tables(&self) -> MutexGuard<'_, BTreeMap<u64, Table>> {
+    fn tables(&self) -> MutexGuard<'_, BTreeMap<u64, Known>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -59,7 +83,7 @@ impl Owners {
 
     /// What is true of a file with this data.
     pub(super) fn correct(&self, mut stat: Stat) -> Stat {
-        match self.tables().get(&stat.st_dev).and_then(|table| table.record(stat.st_ino)) {
+        match self.tables().get(&stat.st_dev).and_then(|known| known.record(stat.st_ino, stat.st_nlink)) {
             Some(record) => {
                 stat.st_uid = record.uid;
                 stat.st_gid = record.gid;
@@ -79,7 +103,8 @@ impl Owners {
     /// As [`Self::correct`], for the other structure that says the same.
     pub(super) fn correct_statx(&self, mut statx: Statx) -> Statx {
         let device = makedev(statx.stx_dev_major, statx.stx_dev_minor);
-        match self.tables().get(&device).and_then(|table| table.record(statx.stx_ino)) {
+        match self.tables().get(&device).and_then(|known| known.record(statx.stx_ino, statx.stx_nlink.into()))
+        {
             Some(record) => {
                 statx.stx_uid = record.uid;
                 statx.stx_gid = record.gid;
@@ -110,7 +135,10 @@ impl Owners {
     /// All that is true of an open file.
     pub(super) fn record(&self, file: impl AsFd) -> Result<Record, Errno> {
         let stat = fstat(file)?;
-        let known = self.tables().get(&stat.st_dev).and_then(|table| table.record(stat.st_ino)).cloned();
+        let tables = self.tables();
+        let known =
+            tables.get(&stat.st_dev).and_then(|known| known.record(stat.st_ino, stat.st_nlink)).cloned();
+        drop(tables);
         Ok(known.unwrap_or_else(|| {
             let stat = self.correct(stat);
             Record { uid: stat.st_uid, gid: stat.st_gid, ..Record::of_disk(stat.st_mode) }
@@ -132,13 +160,25 @@ impl Owners {
 
     /// Makes `record` true of a file that was just made with the permissions that the disk needs.
     pub(super) fn note(&self, stat: &Stat, record: Record) {
-        self.tables().entry(stat.st_dev).or_default().set(stat.st_ino, kind_of(stat), record);
+        let mut tables = self.tables();
+        let known = tables.entry(stat.st_dev).or_default();
+        known.table.set(stat.st_ino, kind_of(stat), record);
+        if stat.st_nlink == 0 {
+            known.nameless.insert(stat.st_ino);
+        } else {
+            known.nameless.remove(&stat.st_ino);
+        }
     }
 
-    /// Forgets a file whose last name was removed.
-    pub(super) fn forget(&self, stat: &Stat) {
-        if let Some(table) = self.tables().get_mut(&stat.st_dev) {
-            table.forget(stat.st_ino);
+    /// A file lost its last name: what is known of it counts for those who have it open.
+    pub(super) fn lost_name(&self, stat: &Stat) {
+        self.tables().entry(stat.st_dev).or_default().nameless.insert(stat.st_ino);
+    }
+
+    /// A file got a name, which it may not have had before (open(2), `O_TMPFILE`).
+    pub(super) fn got_name(&self, stat: &Stat) {
+        if let Some(known) = self.tables().get_mut(&stat.st_dev) {
+            known.nameless.remove(&stat.st_ino);
         }
     }
 }

@@ -17,6 +17,9 @@ use crate::spec::{Access, Limits};
 /// Where the step has it.
 const PROC: &str = "/proc";
 
+/// What the kernel puts behind the name of a file that has none any more (`proc_pid_fd(5)`).
+pub(super) const GONE: &[u8] = b" (deleted)";
+
 /// Hidden, as in containers.
 const HIDDEN: [&str; 10] = [
     "acpi",
@@ -133,7 +136,12 @@ pub(super) fn link_text(link: &Place, task: &Task, tasks: &Tasks, view: &View) -
         && (name == "cwd" || name == "root" || name == "exe")
         && let Some(Magic::Place(place)) = magic(link, task, tasks, view)?
     {
-        return Ok(place.path.into_os_string().into_encoded_bytes());
+        let is_gone = place.stat()?.st_nlink == 0;
+        let mut text = place.path.into_os_string().into_encoded_bytes();
+        if is_gone && !text.ends_with(GONE) {
+            text.extend_from_slice(GONE);
+        }
+        return Ok(text);
     }
     let text = readlinkat(&link.fd, "", Vec::new())?.into_bytes();
     if !text.starts_with(b"/") {

@@ -5,6 +5,7 @@ use rustix::fs::{FileType, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, ft
 use rustix::io::Errno;
 
 use super::stat::kind;
+use super::xattr::CAPABILITY;
 use super::{Call, DONE, Result};
 use crate::trace::credentials::{Capability, UNCHANGED};
 use crate::trace::memory::word;
@@ -25,7 +26,7 @@ impl Call<'_> {
     }
 
     /// An open file that is no mere handle (open(2), `O_PATH`).
-    fn opened(&self, fd: i32) -> Result<Place> {
+    pub(super) fn opened(&self, fd: i32) -> Result<Place> {
         let place = self.file(fd)?;
         let info =
             std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", self.task.tid)).unwrap_or_default();
@@ -79,9 +80,10 @@ impl Call<'_> {
         let stat = self.stat_of(place)?;
         let who = self.credentials();
         if !who.has(Capability::CHOWN) {
-            let keeps_user = uid == UNCHANGED || uid == stat.st_uid;
-            let takes_group = gid == UNCHANGED || gid == stat.st_gid || who.is_member(gid);
-            if who.fsuid != stat.st_uid || !keeps_user || !takes_group {
+            let is_owner = who.fsuid == stat.st_uid;
+            let may_give = uid == UNCHANGED || (is_owner && uid == stat.st_uid);
+            let takes_group = gid == stat.st_gid || who.is_member(gid);
+            if !may_give || !(gid == UNCHANGED || (is_owner && takes_group)) {
                 return Err(Errno::PERM);
             }
         }
@@ -97,16 +99,30 @@ impl Call<'_> {
         record.uid = if uid == UNCHANGED { record.uid } else { uid };
         record.gid = if gid == UNCHANGED { record.gid } else { gid };
         if kind(stat.st_mode) != FileType::Directory && kind(stat.st_mode) != FileType::Symlink {
-            // chown(2): both bits go, but a set-group-ID bit without execution by the group was a lock.
-            record.mode &= !libc::S_ISUID;
-            if record.mode & 0o010 != 0 {
-                record.mode &= !libc::S_ISGID;
+            record.mode = without_special_bits(record.mode);
+            record.xattrs.remove(CAPABILITY);
+            if record.mode != stat.st_mode & 0o7777 {
+                check_owner(&stat, who)?;
             }
-            record.xattrs.remove(&b"security.capability"[..]);
         }
         owners.change(place, record)?;
         self.touch(place);
         DONE
+    }
+
+    /// Takes from a file what does not outlast a change of its content: its capabilities and, if the caller has no
+    /// right to keep them, the set-user-ID and set-group-ID bits (capabilities(7), `CAP_FSETID`).
+    ///
+    /// The kernel does so at write(2), which is not stopped: here it is done for who opens the file for writing.
+    pub(super) fn lose_privileges(&self, place: &Place) -> Result<()> {
+        let owners = &self.supervisor.owners;
+        let before = owners.record(place)?;
+        let mut after = before.clone();
+        if !self.credentials().has(Capability::FSETID) {
+            after.mode = without_special_bits(after.mode);
+        }
+        after.xattrs.remove(CAPABILITY);
+        if after == before { Ok(()) } else { owners.change(place, after) }
     }
 
     /// A change in the table shows in ctime too.
@@ -217,8 +233,15 @@ impl Call<'_> {
         check(&stat, Wish::WRITE, self.credentials())?;
         self.supervisor.view.check_writable(place.mount)?;
         ftruncate(reopen(&place, rustix::fs::OFlags::WRONLY)?, length)?;
+        self.lose_privileges(&place)?;
         DONE
     }
+}
+
+/// chown(2): both bits go, but a set-group-ID bit without execution by the group was a lock.
+fn without_special_bits(mode: u32) -> u32 {
+    let is_lock = mode & libc::S_IXGRP == 0;
+    mode & !libc::S_ISUID & if is_lock { u32::MAX } else { !libc::S_ISGID }
 }
 
 /// Of the very file that a handle is of, be it a link.

@@ -6,6 +6,7 @@ mod directory;
 mod identity;
 mod names;
 mod open;
+mod open_how;
 mod process;
 mod stat;
 mod xattr;

@@ -100,13 +100,16 @@ impl Call<'_> {
         }
         let removes_directory = flags & libc::AT_REMOVEDIR != 0;
         let path = self.path(path)?;
-        let found = self.find(dirfd, if removes_directory { trim(&path) } else { &path }, Last::Keep)?;
+        let found = self.find(dirfd, trim(&path), Last::Keep)?;
         if found.name.is_empty() && found.entry.is_some() {
             return Err(end_of_path(&path, removes_directory));
         }
         let entry = found.entry.as_ref().ok_or(Errno::NOENT)?;
-        self.may_remove(&found, entry)?;
         let disk = entry.stat()?;
+        if !removes_directory && path.ends_with(b"/") && kind(disk.st_mode) != FileType::Directory {
+            return Err(Errno::NOTDIR);
+        }
+        self.may_remove(&found, entry)?;
         if removes_directory && kind(disk.st_mode) != FileType::Directory {
             return Err(Errno::NOTDIR);
         }
@@ -119,10 +122,10 @@ impl Call<'_> {
         DONE
     }
 
-    /// A file that lost a name is forgotten with its last one.
+    /// A file that lost a name may have lost its last one.
     fn removed(&self, disk: &Stat) {
         if disk.st_nlink <= 1 || kind(disk.st_mode) == FileType::Directory {
-            self.supervisor.owners.forget(disk);
+            self.supervisor.owners.lost_name(disk);
         }
     }
 
@@ -215,6 +218,7 @@ impl Call<'_> {
         }
         // The name of a handle leads to the very file, be it a link.
         linkat(rustix::fs::CWD, name_of(&source), &found.parent.fd, &found.name, AtFlags::SYMLINK_FOLLOW)?;
+        self.supervisor.owners.got_name(&disk);
         DONE
     }
 }

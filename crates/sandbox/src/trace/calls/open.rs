@@ -30,12 +30,12 @@ pub(in crate::trace) enum Opened {
 }
 
 /// How a process asks for a file.
-struct Request {
-    flags: OFlags,
+pub(super) struct Request {
+    pub(super) flags: OFlags,
     /// The permissions of a new file, the umask not yet applied.
-    mode: u32,
+    pub(super) mode: u32,
     /// Of openat2(2).
-    resolve: u64,
+    pub(super) resolve: u64,
 }
 
 impl Call<'_> {
@@ -56,39 +56,10 @@ impl Call<'_> {
         self.open_path(dirfd, &self.path(path)?, &Request { flags, mode, resolve: 0 })
     }
 
-    /// openat2(2): of its restrictions those that can be said in terms of a lookup.
-    fn openat2(&self) -> Result<Request> {
-        const KNOWN: u64 = libc::RESOLVE_NO_SYMLINKS
-            | libc::RESOLVE_NO_MAGICLINKS
-            | libc::RESOLVE_NO_XDEV
-            | libc::RESOLVE_IN_ROOT
-            | libc::RESOLVE_BENEATH
-            | libc::RESOLVE_CACHED;
-        let [flags, mode, resolve] = self.memory.words(self.args[2])?;
-        match self.args[3] {
-            0..24 => return Err(Errno::INVAL),
-            24 => {}
-            _ => return Err(Errno::TOOBIG),
-        }
-        let both = libc::RESOLVE_IN_ROOT | libc::RESOLVE_BENEATH;
-        if resolve & !KNOWN != 0 || resolve & both == both {
-            return Err(Errno::INVAL);
-        }
-        if resolve & libc::RESOLVE_CACHED != 0 {
-            return Err(Errno::AGAIN);
-        }
-        let flags = OFlags::from_bits_retain(u32::try_from(flags).map_err(|_| Errno::INVAL)?);
-        let mode = u32::try_from(mode).ok().filter(|mode| mode & !0o7777 == 0).ok_or(Errno::INVAL)?;
-        if mode != 0 && !flags.intersects(OFlags::CREATE | OFlags::TMPFILE) {
-            return Err(Errno::INVAL);
-        }
-        Ok(Request { flags, mode, resolve })
-    }
-
     /// A call that cannot be answered with a descriptor from here: openat2(2), or any with `O_PATH`.
     pub(in crate::trace) fn open_stopped(&self) -> Result<Opened> {
         let (dirfd, path, request) = match self.number {
-            libc::SYS_openat2 => (self.int(0), 1, self.openat2()?),
+            libc::SYS_openat2 => (self.int(0), 1, self.open_how()?),
             number => {
                 let (dirfd, path) =
                     if number == libc::SYS_open { (libc::AT_FDCWD, 0) } else { (self.int(0), 1) };
@@ -115,6 +86,9 @@ impl Call<'_> {
 
     /// Looks a path up within the bounds of openat2(2).
     fn lookup(&self, dirfd: i32, path: &[u8], last: Last, resolve: u64) -> Result<Found> {
+        if path.is_empty() {
+            return Err(Errno::NOENT);
+        }
         let mut walk = self.walk();
         walk.no_links = resolve & libc::RESOLVE_NO_SYMLINKS != 0;
         walk.no_magic = resolve & libc::RESOLVE_NO_MAGICLINKS != 0;
@@ -188,7 +162,11 @@ impl Call<'_> {
             _ if view.shown(entry.mount) == Shown::Proc => self.open_proc(entry, flags, writes),
             _ => {
                 // Locking a terminal or waiting for a lease are not for the supervisor.
-                Ok(given(reopen(entry, plain(flags) | OFlags::NOCTTY)?, flags))
+                let file = reopen(entry, plain(flags) | OFlags::NOCTTY)?;
+                if writes && view.shown(entry.mount) == Shown::Files {
+                    self.lose_privileges(entry)?;
+                }
+                Ok(given(file, flags))
             }
         }
     }
@@ -285,7 +263,10 @@ impl Call<'_> {
         let mode = request.mode & 0o7777 & !self.task.directories.umask;
         let on_disk = Mode::from_raw_mode(ownership::disk_mode(ownership::Kind::File, mode));
         let name = crate::trace::place::name_of(directory);
-        let file = openat(rustix::fs::CWD, name, plain(request.flags) | OFlags::CLOEXEC, on_disk)?;
+        // With it the file never gets a name.
+        let excl = request.flags & OFlags::EXCL;
+        let flags = plain(request.flags) | excl | OFlags::CLOEXEC;
+        let file = openat(rustix::fs::CWD, name, flags, on_disk)?;
         self.belongs_to_caller(&fstat(&file)?, &stat, mode);
         Ok(given(file, request.flags))
     }

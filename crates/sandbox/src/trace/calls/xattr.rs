@@ -24,12 +24,48 @@ enum Keeper {
     Table,
 }
 
+/// The attribute that gives a program its capabilities.
+pub(super) const CAPABILITY: &[u8] = b"security.capability";
+
+/// What somebody wants to do with an attribute.
+enum Use<'a> {
+    Read,
+    Set(&'a [u8]),
+    Remove,
+}
+
+impl Use<'_> {
+    /// Whether this may be done with [`CAPABILITY`]; the kernel looks at the value first.
+    fn check_capability(&self, may_write: bool) -> Result<()> {
+        /// The sizes of `struct vfs_cap_data` and `struct vfs_ns_cap_data`, with the revisions that they begin with.
+        const FORMATS: [(usize, u8); 2] = [(20, 2), (24, 3)];
+        match self {
+            // The kernel lets everybody do that.
+            Self::Read | Self::Set([]) => Ok(()),
+            Self::Set(value)
+                if !FORMATS
+                    .iter()
+                    .any(|(size, revision)| value.len() == *size && value.get(3) == Some(revision)) =>
+            {
+                Err(Errno::INVAL)
+            }
+            Self::Set(_) | Self::Remove => {
+                if may_write {
+                    Ok(())
+                } else {
+                    Err(Errno::PERM)
+                }
+            }
+        }
+    }
+}
+
 impl Call<'_> {
     /// The file that the first argument of any of these calls names.
     fn attributed(&self) -> Result<Place> {
         match self.number {
             libc::SYS_fsetxattr | libc::SYS_fgetxattr | libc::SYS_flistxattr | libc::SYS_fremovexattr => {
-                self.file(self.int(0))
+                self.opened(self.int(0))
             }
             libc::SYS_lsetxattr | libc::SYS_lgetxattr | libc::SYS_llistxattr | libc::SYS_lremovexattr => {
                 self.find(libc::AT_FDCWD, &self.path(0)?, Last::Keep)?.existing()
@@ -43,41 +79,32 @@ impl Call<'_> {
         if name.is_empty() { Err(Errno::RANGE) } else { Ok(name) }
     }
 
-    /// Where an attribute is, and whether the caller may read or write it.
-    fn keeper(&self, place: &Place, name: &[u8], writes: bool) -> Result<Keeper> {
-        let stat = self.stat_of(place)?;
-        let who = self.credentials();
-        let wish = if writes { Wish::WRITE } else { Wish::READ };
+    /// Where an attribute is, if the caller may do with it what it wants to.
+    fn keeper(&self, place: &Place, name: &[u8], wanted: &Use<'_>) -> Result<Keeper> {
+        let writes = !matches!(wanted, Use::Read);
         if writes {
             self.supervisor.view.check_writable(place.mount)?;
         }
-        if name.starts_with(b"user.") && name.len() > 5 {
-            if !matches!(kind(stat.st_mode), FileType::RegularFile | FileType::Directory) {
-                return Err(if writes { Errno::PERM } else { Errno::NODATA });
+        let who = self.credentials();
+        let is_admin = who.has(Capability::SYS_ADMIN);
+        match name.iter().position(|byte| *byte == b'.').map(|dot| name.split_at(dot + 1)) {
+            Some((b"user.", rest)) => {
+                let stat = self.stat_of(place)?;
+                if !matches!(kind(stat.st_mode), FileType::RegularFile | FileType::Directory) {
+                    return Err(if writes { Errno::PERM } else { Errno::NODATA });
+                }
+                check(&stat, if writes { Wish::WRITE } else { Wish::READ }, who)?;
+                if rest.is_empty() { Err(Errno::INVAL) } else { Ok(Keeper::Disk) }
             }
-            check(&stat, wish, who)?;
-            return Ok(Keeper::Disk);
-        }
-        if name.starts_with(b"trusted.") {
-            let may = who.has(Capability::SYS_ADMIN);
-            return match (may, writes) {
-                (true, _) => Ok(Keeper::Table),
-                (false, true) => Err(Errno::PERM),
-                (false, false) => Err(Errno::NODATA),
-            };
-        }
-        if name == b"security.capability" {
-            if writes && (kind(stat.st_mode) != FileType::RegularFile || !who.has(Capability::SETFCAP)) {
-                let is_file = kind(stat.st_mode) == FileType::RegularFile;
-                return Err(if is_file { Errno::PERM } else { Errno::INVAL });
+            Some((b"trusted.", _)) if !is_admin => Err(if writes { Errno::PERM } else { Errno::NODATA }),
+            Some((b"security.", b"capability")) => {
+                wanted.check_capability(who.has(Capability::SETFCAP)).map(|()| Keeper::Table)
             }
-            return Ok(Keeper::Table);
+            Some((b"security.", _)) if writes && !is_admin => Err(Errno::PERM),
+            Some((b"trusted." | b"security.", b"")) => Err(Errno::INVAL),
+            Some((b"trusted." | b"security.", _)) => Ok(Keeper::Table),
+            _ => Err(Errno::OPNOTSUPP),
         }
-        if name.starts_with(b"security.") {
-            let may = !writes || who.has(Capability::SYS_ADMIN);
-            return if may { Ok(Keeper::Table) } else { Err(Errno::PERM) };
-        }
-        Err(Errno::OPNOTSUPP)
     }
 
     pub(super) fn setxattr(&self) -> Result {
@@ -90,7 +117,7 @@ impl Call<'_> {
         if size > 0 {
             self.memory.read(self.args[2], &mut value)?;
         }
-        if self.keeper(&place, &name, true)? == Keeper::Disk {
+        if self.keeper(&place, &name, &Use::Set(&value))? == Keeper::Disk {
             rustix::fs::setxattr(name_of(&place), OsStr::from_bytes(&name), &value, flags)?;
             return DONE;
         }
@@ -109,7 +136,7 @@ impl Call<'_> {
     pub(super) fn getxattr(&self) -> Result {
         let place = self.attributed()?;
         let name = self.attribute_name()?;
-        let value = match self.keeper(&place, &name, false)? {
+        let value = match self.keeper(&place, &name, &Use::Read)? {
             Keeper::Disk => {
                 let mut value = vec![0; SIZE_MAX];
                 let size = rustix::fs::getxattr(name_of(&place), OsStr::from_bytes(&name), &mut value[..])?;
@@ -145,7 +172,7 @@ impl Call<'_> {
     pub(super) fn removexattr(&self) -> Result {
         let place = self.attributed()?;
         let name = self.attribute_name()?;
-        if self.keeper(&place, &name, true)? == Keeper::Disk {
+        if self.keeper(&place, &name, &Use::Remove)? == Keeper::Disk {
             rustix::fs::removexattr(name_of(&place), OsStr::from_bytes(&name))?;
             return DONE;
         }

@@ -1,6 +1,9 @@
 //! What execve(2) makes of an identity: set-user-ID programs, and programs with capabilities.
 
+use rustix::io::Errno;
+
 use super::{Credentials, KEEP_CAPS, NOROOT};
+use crate::capabilities::CapabilitySet;
 
 /// The set-user-ID and set-group-ID owners of a program, and its capabilities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +32,13 @@ impl FileCapabilities {
         if !matches!((magic >> 24, value.len()), (2, 20) | (3, 24)) {
             return None;
         }
-        let wide = |low: usize, high: usize| Some(u64::from(word(high)?) << 32 | u64::from(word(low)?));
+        // Of revision 3 are those of one user namespace: that of the id which is its root.
+        if word(5).is_some_and(|root| root != 0) {
+            return None;
+        }
+        let wide = |low: usize, high: usize| {
+            Some((u64::from(word(high)?) << 32 | u64::from(word(low)?)) & CapabilitySet::ALL.bits())
+        };
         Some(Self { permitted: wide(1, 3)?, inheritable: wide(2, 4)?, is_effective: magic & 1 == 1 })
     }
 }
@@ -37,8 +46,14 @@ impl FileCapabilities {
 impl Credentials {
     /// What execve(2) makes of the identity (capabilities(7), "Transformation of capabilities during `execve()`").
     ///
-    /// Returns whether the C library is to distrust its environment (getauxval(3), `AT_SECURE`).
-    pub(in crate::trace) fn execute(&mut self, program: &Privileges) -> bool {
+    /// Returns whether the C library is to distrust its environment (getauxval(3), `AT_SECURE`). `EPERM` for a program
+    /// that relies on capabilities which it cannot get ("Safety checking for capability-dumb binaries").
+    pub(in crate::trace) fn execute(&mut self, program: &Privileges) -> Result<bool, Errno> {
+        if let Some(file) = program.capabilities.filter(|file| file.is_effective)
+            && file.permitted & !(file.permitted & self.bounding | file.inheritable & self.inheritable) != 0
+        {
+            return Err(Errno::PERM);
+        }
         let program = if self.no_new_privs { &Privileges::default() } else { program };
         if let Some(uid) = program.uid {
             self.euid = uid;
@@ -59,9 +74,8 @@ impl Credentials {
         self.securebits &= !KEEP_CAPS;
         self.dumpable = 1;
         let is_root = self.uid == 0;
-        self.uid != self.euid
-            || self.gid != self.egid
-            || (!is_root && (file.is_effective || self.permitted & !(before | self.ambient) != 0))
+        let gains = file.is_effective || self.permitted & !(before | self.ambient) != 0;
+        Ok(self.uid != self.euid || self.gid != self.egid || (!is_root && gains))
     }
 
     /// Root's programs have all of them (capabilities(7), "Capabilities and execution of programs by root").

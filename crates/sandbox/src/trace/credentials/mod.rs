@@ -331,15 +331,15 @@ mod tests {
     fn programs_can_make_somebody_else_of_their_user() {
         let mut who = user(1000);
         let setuid = Privileges { uid: Some(0), ..Privileges::default() };
-        assert!(who.execute(&setuid), "the environment is not to be trusted");
+        assert!(who.execute(&setuid).unwrap(), "the environment is not to be trusted");
         assert_eq!([who.uid, who.euid, who.suid], [1000, 0, 0]);
         assert_eq!(who.effective, CapabilitySet::DEFAULT.bits());
         let mut careful = user(1000);
         careful.no_new_privs = true;
-        assert!(!careful.execute(&setuid));
+        assert!(!careful.execute(&setuid).unwrap());
         assert_eq!(careful, Credentials { no_new_privs: true, ..user(1000) });
         let mut root = root();
-        assert!(!root.execute(&Privileges::default()));
+        assert!(!root.execute(&Privileges::default()).unwrap());
         assert_eq!(root.effective, CapabilitySet::DEFAULT.bits());
     }
 
@@ -351,7 +351,12 @@ mod tests {
         assert_eq!(file, FileCapabilities { permitted: 1 << 13, inheritable: 0, is_effective: true });
         assert_eq!(FileCapabilities::parse(&value[..19]), None);
         let mut who = user(1000);
-        who.execute(&Privileges { capabilities: Some(file), ..Privileges::default() });
+        who.execute(&Privileges { capabilities: Some(file), ..Privileges::default() }).unwrap();
         assert_eq!((who.effective, who.permitted), (1 << 13, 1 << 13));
+        let beyond = FileCapabilities { permitted: CapabilitySet::ALL.bits(), ..file };
+        let executed =
+            |file| user(1000).execute(&Privileges { capabilities: Some(file), ..Privileges::default() });
+        assert_eq!(executed(beyond), Err(Errno::PERM), "it would not notice that it lacks some");
+        assert_eq!(executed(FileCapabilities { is_effective: false, ..beyond }), Ok(true));
     }
 }

@@ -116,7 +116,7 @@ impl Plan {
         let mut prefix = Vec::new();
         let (program, elf) = executor.resolve_scripts(place, &name, &mut prefix)?;
         let mut credentials = (*task.credentials).clone();
-        let is_secure = credentials.execute(&executor.privileges(&program)?);
+        let is_secure = credentials.execute(&executor.privileges(&program)?)?;
         let ids = [credentials.uid, credentials.euid, credentials.gid, credentials.egid];
         let mut start = Start { main: None, name, ids, is_secure };
         let own = reopen(&program, OFlags::RDONLY)?;
