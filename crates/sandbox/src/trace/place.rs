@@ -194,6 +194,23 @@ impl View {
         Ok(Place { fd, path: PathBuf::from("/"), mount: None })
     }
 
+    /// The place of the directory that `..` led to from `at`.
+    ///
+    /// `at` may have been moved by another step that sees more of the same files, so what counts is where the directory
+    /// above really is. `ENOENT`, as from the kernel, for one that this step does not see.
+    pub(super) fn place_above(&self, at: &Place, fd: OwnedFd) -> Result<Place, Errno> {
+        let host = real_path(&fd)?;
+        let (target, above) = match at.mount.and_then(|index| self.mounts.get(index)) {
+            Some(mount) => (mount.target.as_path(), &mount.host),
+            None => (Path::new("/"), &self.host),
+        };
+        match host.strip_prefix(above) {
+            // What is mounted from inside the root is seen twice.
+            Ok(below) => Ok(Place { fd, path: join(target, below), mount: at.mount }),
+            Err(_) => self.place_of(fd).map_err(|_| Errno::NOENT),
+        }
+    }
+
     /// The path by which the step knows what is really at `host`; none if it does not see it.
     pub(super) fn path_of(&self, host: &Path) -> Option<(PathBuf, Option<usize>)> {
         let mounted = self.mounts.iter().enumerate().filter_map(|(index, mount)| {

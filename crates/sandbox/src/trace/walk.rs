@@ -307,8 +307,7 @@ impl Walk<'_> {
             return Ok(Arc::new(found));
         }
         let fd = openat(&at.fd, "..", HANDLE | OFlags::DIRECTORY, Mode::empty())?;
-        let path = at.path.parent().unwrap_or(Path::new("/")).to_owned();
-        Ok(Arc::new(Place { fd, path, mount: at.mount }))
+        self.view.place_above(at, fd).map(Arc::new)
     }
 
     /// Looks up a path of ours from the root of the view.

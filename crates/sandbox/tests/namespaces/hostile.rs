@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_working_directory_leads_nowhere_else", Who::ALL, a_working_directory_leads_nowhere_else),
     ("a_bind_source_stays_in_its_root", Who::ALL, a_bind_source_stays_in_its_root),
     ("swapped_links_never_lead_out", &[Who::Root, Who::Single], swapped_links_never_lead_out),
+    ("the_way_up_from_a_directory_that_was_moved_ends_inside", Who::ALL, the_way_up_ends_inside),
     ("the_builder_cannot_be_read_or_written", Who::ALL, the_builder_cannot_be_reached),
     ("a_step_cannot_see_or_kill_the_builder", Who::ALL, the_builder_cannot_be_killed),
     ("removal_of_mount_points_spares_what_is_not_ours", Who::ALL, removal_spares_what_is_not_ours),
@@ -106,6 +107,35 @@ fn swapped_links_never_lead_out(setting: &Setting) {
         }
         done.store(true, Ordering::Relaxed);
     });
+}
+
+/// Another step, which sees more of the same files, moves the directory that this one stands in out of its sight.
+fn the_way_up_ends_inside(setting: &Setting) {
+    let outside = setting.path("outside");
+    fs::create_dir_all(outside.join("cache/a/b")).unwrap();
+    fs::write(outside.join("token"), "hunter2").unwrap();
+    let bind = Mount::bind(outside.join("cache"), "/mnt", Access::ReadWrite);
+    let script = "cd /mnt/a/b; exec 5<. 6<..; touch /mnt/ready
+        for try in $(seq 500); do [ -e /mnt/moved ] && break; sleep 0.02; done; ls /mnt
+        for up in .. ../.. ../../.. ../../../.. ../../../../../../../../..; do
+            for from in . /proc/self/fd/5 /proc/self/fd/6; do
+                cat $from/$up/token; ls -d $from/$up/outside $from/$up/state $from/$up/boot
+                echo > $from/$up/written
+            done
+        done 2>/dev/null; true";
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !outside.join("cache/ready").exists() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            fs::rename(outside.join("cache/a"), outside.join("a")).unwrap();
+            fs::write(outside.join("cache/moved"), "").unwrap();
+        });
+        let output = success(&RunSpec { mounts: vec![bind], ..setting.script(script) });
+        assert_eq!(output, "moved\nready\n");
+    });
+    let left: Vec<_> = fs::read_dir(&outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.len() == 3 && !setting.path("written").exists(), "{left:?}");
 }
 
 fn the_builder_cannot_be_reached(setting: &Setting) {
