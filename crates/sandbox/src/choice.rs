@@ -65,13 +65,16 @@ pub struct Choice {
     pub identity: Identity,
     /// Whether overlay mounts work on the state directory, and with which attributes.
     pub overlay: Option<OverlayXattrs>,
+    /// Whether steps are kept from the machine's files by less than there could be: a supervisor, but no Landlock.
+    lacks_landlock: bool,
     /// Why there is no better identity, if there could be.
     reason: Option<Denial>,
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "isolation: {}, identity: {}", self.isolation, self.identity)?;
+        let without = if self.lacks_landlock { " without Landlock" } else { "" };
+        write!(f, "isolation: {}{without}, identity: {}", self.isolation, self.identity)?;
         match &self.reason {
             Some(reason) => write!(f, " ({reason})"),
             None => Ok(()),
@@ -115,8 +118,13 @@ fn namespaces(facts: &Facts) -> Result<Choice, Denial> {
         Identity::Single(_) => facts.subordinate_map.denial().cloned(),
         Identity::Root(_) | Identity::Mapped { .. } => None,
     };
-    let isolation = Isolation::Namespaces;
-    Ok(Choice { isolation, identity: identity.clone(), overlay: facts.overlay_xattrs, reason })
+    Ok(Choice {
+        isolation: Isolation::Namespaces,
+        identity: identity.clone(),
+        overlay: facts.overlay_xattrs,
+        lacks_landlock: false,
+        reason,
+    })
 }
 
 /// Owners are in a table, and the only ids that the kernel knows of are those of this process.
@@ -134,6 +142,7 @@ fn trace(facts: &Facts) -> Result<Choice, Denial> {
         isolation: Isolation::Trace,
         identity: Identity::Single(IdMap::single(facts.uid, facts.gid)),
         overlay: None,
+        lacks_landlock: !facts.landlock.is_allowed(),
         reason: without_namespaces.or(without_many_ids).cloned(),
     })
 }
@@ -209,6 +218,9 @@ mod tests {
         assert!(chosen(&root).starts_with("isolation: namespaces, identity: root"));
         assert_eq!(chosen(&facts(single())), "isolation: trace, identity: single (call: no helper)");
         assert_eq!(chosen(&facts(None)), "isolation: trace, identity: single (call: no namespaces)");
+        let bare = Facts { landlock: Fact::Denied(denial("not built in")), ..facts(None) };
+        let line = "isolation: trace without Landlock, identity: single (call: no namespaces)";
+        assert_eq!(chosen(&bare), line);
         let left = without_ptrace(facts(single()));
         assert_eq!(chosen(&left), "isolation: namespaces, identity: single (call: no helper)");
         let error = choose(&without_ptrace(facts(None)), Requested::default()).unwrap_err();

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use super::kernel::Ruleset;
 use super::place::{MountPoint, Shown};
 use crate::error::{Attempt, Error};
+use crate::spec::Access;
 use crate::sys;
 
 /// Access rights of landlock(7), "Filesystem actions", by the version that brought them.
@@ -36,7 +37,8 @@ pub(super) fn prepare(root: &OwnedFd, mounts: &[MountPoint]) -> Result<Option<Ru
     ruleset.allow(root.as_fd(), below).attempt("landlock_add_rule", doing)?;
     for mount in mounts.iter().filter(|mount| mount.shown == Shown::Files) {
         // A rule for a file may hold only what can be done to one.
-        let rights = if mount.is_dir { below } else { EXECUTE | READ_FILE };
+        let sockets = if mount.limits.access == Access::ReadWrite { MAKE_SOCK } else { 0 };
+        let rights = EXECUTE | READ_FILE | if mount.is_dir { READ_DIR | sockets } else { 0 };
         // What lies in memory only cannot be named in a rule, and needs none.
         let _ = ruleset.allow(mount.fd.as_fd(), rights);
     }

@@ -59,6 +59,7 @@ const PRCTL: &[u32] = &[
     libc::PR_CAP_AMBIENT.cast_unsigned(),
     libc::PR_GET_NO_NEW_PRIVS.cast_unsigned(),
     libc::PR_SET_NO_NEW_PRIVS.cast_unsigned(),
+    libc::PR_SET_SECCOMP.cast_unsigned(),
 ];
 
 /// A handle cannot be put into a process, which has to open it itself.
@@ -66,6 +67,13 @@ const O_PATH: u32 = libc::O_PATH.cast_unsigned();
 
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
+
+/// Who is sent a signal of the caller's choice when something happens to an open file (fcntl(2), `F_SETOWN`). All but the
+/// first take the process from memory, where it could be exchanged after we looked.
+const F_SETOWN: u32 = 8;
+const F_SETOWN_EX: u32 = 15;
+const FIOSETOWN: u32 = 0x8901;
+const SIOCSPGRP: u32 = 0x8902;
 
 /// Calls that libc has no number for.
 const FCHMODAT2: c_long = 452;
@@ -150,7 +158,11 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_rt_sigqueueinfo, Always, Answer), (libc::SYS_rt_tgsigqueueinfo, Always, Answer),
     (libc::SYS_pidfd_open, Always, Answer), (libc::SYS_pidfd_getfd, Always, PERM),
     (libc::SYS_setpriority, Always, Answer), (libc::SYS_prlimit64, Given(0), Answer),
-    (libc::SYS_sched_setaffinity, Given(0), Answer), (libc::SYS_ptrace, Always, PERM),
+    (libc::SYS_sched_setaffinity, Given(0), Answer), (libc::SYS_sched_setscheduler, Given(0), Answer),
+    (libc::SYS_sched_setparam, Given(0), Answer), (libc::SYS_sched_setattr, Given(0), Answer),
+    (libc::SYS_ioprio_set, Always, Answer), (libc::SYS_get_robust_list, Given(0), Answer),
+    (libc::SYS_fcntl, Is(1, &[F_SETOWN]), Answer), (libc::SYS_fcntl, Is(1, &[F_SETOWN_EX]), PERM),
+    (libc::SYS_seccomp, Always, Answer), (libc::SYS_ptrace, Always, PERM),
     (libc::SYS_process_vm_readv, Always, PERM), (libc::SYS_process_vm_writev, Always, PERM),
     (libc::SYS_process_madvise, Always, PERM), (libc::SYS_kcmp, Always, PERM),
     (libc::SYS_migrate_pages, Always, PERM), (libc::SYS_move_pages, Always, PERM),
@@ -166,7 +178,7 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_keyctl, Always, NOSYS), (libc::SYS_vhangup, Always, PERM),
     (libc::SYS_io_uring_setup, Always, NOSYS), (libc::SYS_io_uring_enter, Always, NOSYS),
     (libc::SYS_io_uring_register, Always, NOSYS), (MAP_SHADOW_STACK, Always, NOSYS),
-    (libc::SYS_ioctl, Is(1, &[TIOCSTI, TIOCLINUX]), PERM),
+    (libc::SYS_ioctl, Is(1, &[TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP]), PERM),
 ];
 
 /// Offsets in `struct seccomp_data`.

@@ -91,11 +91,12 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
         }
         Forked::Parent(command) => {
             drop(theirs);
+            raise_limit();
             let (network, hostname) = (spec.network, spec.hostname.clone());
             let directories =
                 Directories { root: Arc::clone(view.root()), cwd: Arc::clone(view.root()), umask: 0o022 };
-            let supervisor =
-                Arc::new(Supervisor { view, owners, tasks: Tasks::default(), network, hostname });
+            let (tasks, pipes) = (Tasks::default(), Arc::default());
+            let supervisor = Arc::new(Supervisor { view, owners, tasks, network, hostname, pipes });
             let who = Credentials::root(spec.capabilities);
             drop(spec);
             supervisor.tasks.begin(command.as_raw_pid(), directories, who);
@@ -107,6 +108,14 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
             wire::send(control, &Report::Ended(exit)).attempt("write", || "report the exit".to_owned())
         }
     }
+}
+
+/// The keeper has open what every process of the step stands in, and its limit is none for them.
+fn raise_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Without it a step of very many processes gets ENFILE.
+    let _ = setrlimit(Resource::Nofile, rustix::process::Rlimit { current: limit.maximum, ..limit });
 }
 
 fn starting() -> String {
@@ -171,7 +180,12 @@ fn follow(
     spawn(move || {
         if let Ok(Some(listener)) = receive_listener(&child) {
             drop(child);
-            serving.serve(&Arc::new(listener));
+            let listener = Arc::new(listener);
+            serving.serve(&listener);
+            if !listener.is_over() {
+                // Nobody answers any more.
+                kill_all(&serving);
+            }
         }
     })?;
     Tracer::new(Arc::clone(supervisor), tid).run().attempt("waitpid", || "follow a step".to_owned())

@@ -97,8 +97,8 @@ impl Rewrite<'_> {
 
     /// Puts `bytes` below the stack; returns where.
     fn place(&self, bytes: &[u8]) -> Result<u64, Errno> {
-        let below = (self.registers.rsp - RED_ZONE).checked_sub(bytes.len() as u64).ok_or(Errno::FAULT)?;
-        let at = below & !15;
+        let below = self.registers.rsp.checked_sub(RED_ZONE + bytes.len() as u64);
+        let at = below.ok_or(Errno::FAULT)? & !15;
         self.memory.write(at, bytes)?;
         Ok(at)
     }

@@ -1,6 +1,7 @@
 //! Who answers the system calls of a step: one thread that takes them in turn.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use rustix::io::Errno;
 
@@ -20,6 +21,8 @@ pub(super) struct Supervisor {
     pub(super) tasks: Tasks,
     pub(super) network: Network,
     pub(super) hostname: String,
+    /// How many threads of ours wait for the other end of a pipe.
+    pub(super) pipes: Arc<AtomicUsize>,
 }
 
 impl Supervisor {

@@ -42,17 +42,22 @@ pub(super) struct Tracer {
     pending: BTreeMap<i32, Pending>,
     /// Threads that were seen before the one that made them said so.
     early: BTreeSet<i32>,
+    /// What happened while a thread executed a program.
+    put_off: Vec<(i32, Status)>,
 }
 
 impl Tracer {
     pub(super) fn new(supervisor: Arc<Supervisor>, main: i32) -> Self {
-        Self { supervisor, main, pending: BTreeMap::new(), early: BTreeSet::new() }
+        Self { supervisor, main, pending: BTreeMap::new(), early: BTreeSet::new(), put_off: Vec::new() }
     }
 
     /// Runs until the step's command ended.
     pub(super) fn run(&mut self) -> Result<Exit, Errno> {
         loop {
-            let (tid, status) = kernel::wait_for_any()?;
+            let (tid, status) = match self.put_off.pop() {
+                Some(happened) => happened,
+                None => kernel::wait_for_any()?,
+            };
             if let Some(exit) = self.handle(tid, status) {
                 // Their makers will say nothing more.
                 self.early.iter().copied().for_each(kernel::kill);
@@ -122,7 +127,7 @@ impl Tracer {
         let tracee = Tracee::new(tid);
         let registers = tracee.registers().map_err(gone)?;
         if matches!(registers.orig_rax.cast_signed(), libc::SYS_execve | libc::SYS_execveat) {
-            return exec::execute(&self.supervisor, tid);
+            return exec::execute(&self.supervisor, tid, &mut self.put_off);
         }
         let Some(task) = self.supervisor.tasks.task(tid) else { return Err(Gone(None)) };
         let rewrite =

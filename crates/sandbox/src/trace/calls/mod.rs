@@ -130,13 +130,7 @@ impl<'a> Call<'a> {
             libc::SYS_umask => self.umask(),
             libc::SYS_unshare => self.unshare(),
             libc::SYS_mount | libc::SYS_umount2 | libc::SYS_pivot_root => Err(Errno::PERM),
-            libc::SYS_kill | libc::SYS_tkill | libc::SYS_rt_sigqueueinfo => self.signal(0),
-            libc::SYS_tgkill | libc::SYS_rt_tgsigqueueinfo => self.signal(1),
-            libc::SYS_pidfd_open | libc::SYS_prlimit64 | libc::SYS_sched_setaffinity => self.of_process(0),
-            libc::SYS_getppid => self.getppid(),
-            libc::SYS_uname => self.uname(),
-            libc::SYS_setpriority => self.setpriority(),
-            _ => self.identity(),
+            _ => self.of_processes(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, Stat, fstat, memfd_create, openat};
 use rustix::io::Errno;
@@ -20,6 +21,9 @@ pub(in crate::trace) const OFFERED: i32 = -0x6275;
 
 /// How often a file may vanish between being seen and being opened.
 const ATTEMPTS: u32 = 16;
+
+/// How many processes of a step may wait for the other end of a pipe at once.
+const PIPES_MAX: usize = 512;
 
 /// What a call stands for that only the process itself can make.
 pub(in crate::trace) enum Opened {
@@ -210,8 +214,13 @@ impl Call<'_> {
     fn open_pipe(&self, entry: &Place, flags: OFlags) -> Result {
         let handle = rustix::io::fcntl_dupfd_cloexec(entry, 3)?;
         let Some((listener, id)) = self.waiting else { return Ok(Answer::Later) };
-        let listener = Arc::clone(listener);
+        let (listener, pipes) = (Arc::clone(listener), Arc::clone(&self.supervisor.pipes));
+        if pipes.fetch_add(1, Ordering::Relaxed) >= PIPES_MAX {
+            pipes.fetch_sub(1, Ordering::Relaxed);
+            return Err(Errno::NFILE);
+        }
         std::thread::Builder::new()
+            .stack_size(64 << 10)
             .spawn(move || {
                 // A process that ended meanwhile needs no answer; one that waits for ever keeps this thread.
                 let _ = match reopen(handle, plain(flags)) {
@@ -222,6 +231,7 @@ impl Call<'_> {
                     }
                     Err(errno) => listener.answer(id, Err(errno)),
                 };
+                pipes.fetch_sub(1, Ordering::Relaxed);
             })
             .map_err(|_| Errno::AGAIN)?;
         Ok(Answer::Later)

@@ -8,24 +8,68 @@ use crate::trace::credentials::{Capability, Credentials};
 use crate::trace::proc;
 
 impl Call<'_> {
+    pub(super) fn of_processes(&self) -> Result {
+        match self.number {
+            libc::SYS_kill | libc::SYS_tkill | libc::SYS_rt_sigqueueinfo => self.signal(0),
+            libc::SYS_tgkill | libc::SYS_rt_tgsigqueueinfo => self.signal(1),
+            libc::SYS_pidfd_open
+            | libc::SYS_prlimit64
+            | libc::SYS_sched_setaffinity
+            | libc::SYS_sched_setscheduler
+            | libc::SYS_sched_setparam
+            | libc::SYS_sched_setattr
+            | libc::SYS_get_robust_list => self.of_process(0),
+            libc::SYS_setpriority => self.setpriority(),
+            libc::SYS_ioprio_set => self.ioprio_set(),
+            libc::SYS_fcntl => self.set_owner(),
+            libc::SYS_getppid => self.getppid(),
+            libc::SYS_uname => self.uname(),
+            libc::SYS_seccomp => self.load_filter(self.uint(0) <= libc::SECCOMP_SET_MODE_FILTER),
+            libc::SYS_prctl if self.int(0) == libc::PR_SET_SECCOMP => self.load_filter(true),
+            _ => self.identity(),
+        }
+    }
+
     /// A call whose argument at `position` says which process it is for; the kernel does the rest.
-    pub(super) fn of_process(&self, position: usize) -> Result {
+    fn of_process(&self, position: usize) -> Result {
         let pid = self.int(position);
         if pid == 0 || self.supervisor.tasks.contains(pid) { Ok(Answer::Proceed) } else { Err(Errno::SRCH) }
     }
 
-    pub(super) fn setpriority(&self) -> Result {
+    fn setpriority(&self) -> Result {
         const PROCESS: i32 = 0;
         if self.int(0) == PROCESS { self.of_process(1) } else { Err(Errno::PERM) }
     }
 
+    fn ioprio_set(&self) -> Result {
+        const PROCESS: i32 = 1;
+        if self.int(0) == PROCESS { self.of_process(1) } else { Err(Errno::PERM) }
+    }
+
+    /// fcntl(2), `F_SETOWN`: whoever is sent the signals of a file could as well be killed.
+    fn set_owner(&self) -> Result {
+        match self.int(2) {
+            group @ ..0 => self.signal_group(group.checked_neg().ok_or(Errno::SRCH)?),
+            _ => self.of_process(2),
+        }
+    }
+
+    /// seccomp(2): nobody may deceive a program that has more rights, and here the kernel cannot know who has.
+    fn load_filter(&self, loads: bool) -> Result {
+        let who = self.credentials();
+        if loads && !who.no_new_privs && !who.has(Capability::SYS_ADMIN) {
+            return Err(Errno::ACCESS);
+        }
+        Ok(Answer::Proceed)
+    }
+
     /// Whoever started the step is process 1 to it.
-    pub(super) fn getppid(&self) -> Result {
+    fn getppid(&self) -> Result {
         Ok(Answer::Value(proc::parent_of(self.task.tgid, &self.supervisor.tasks)?))
     }
 
     /// uname(2), with the host name of the step.
-    pub(super) fn uname(&self) -> Result {
+    fn uname(&self) -> Result {
         /// The kernel's `struct new_utsname`: six names of this size, the second of them the host's.
         const NAME: usize = 65;
         let real = rustix::system::uname();
@@ -47,7 +91,7 @@ impl Call<'_> {
     }
 
     /// A call that sends a signal; the argument at `position` says to whom, the one behind it which.
-    pub(super) fn signal(&self, position: usize) -> Result {
+    fn signal(&self, position: usize) -> Result {
         if position == 1 && !self.supervisor.tasks.contains(self.int(0)) {
             return Err(Errno::SRCH);
         }

@@ -32,7 +32,7 @@ pub(super) struct Elf {
     /// Where its table of segments will be in memory, relative to where it lies.
     pub(super) table: u64,
     pub(super) segment_count: u64,
-    /// What is to be loaded, in order of addresses.
+    /// What is to be loaded.
     pub(super) segments: Vec<Segment>,
     /// Path of the program that loads the rest.
     pub(super) interpreter: Option<Vec<u8>>,

@@ -69,13 +69,13 @@ impl Loading<'_> {
 
     /// Maps all segments; returns how far the program is from the addresses in its file.
     fn map(&self, elf: &Elf, fd: u64) -> Result<u64, Stopped> {
-        let (Some(first), Some(last)) = (elf.segments.first(), elf.segments.last()) else { return Ok(0) };
-        let begin = floor(first.address);
-        let length = ceil(last.address + last.memory_size) - begin;
+        let begins = elf.segments.iter().map(|segment| floor(segment.address));
+        let ends = elf.segments.iter().map(|segment| ceil(segment.address + segment.memory_size));
+        let (Some(begin), Some(end)) = (begins.min(), ends.max()) else { return Ok(0) };
         let base = if elf.is_movable {
             // Room for all of it, in one place.
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-            let at = self.mmap(0, length, libc::PROT_NONE, flags, u64::MAX, 0)?;
+            let at = self.mmap(0, end - begin, libc::PROT_NONE, flags, u64::MAX, 0)?;
             at.wrapping_sub(begin)
         } else {
             0

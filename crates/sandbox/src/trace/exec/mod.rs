@@ -9,10 +9,14 @@ mod load;
 mod plan;
 mod stack;
 
+use std::cell::Cell;
+
+use rustix::fs::fstat;
 use rustix::io::Errno;
 
 use super::calls::OFFERED;
 use super::kernel::{self, Resume, Status};
+use super::place::FileId;
 use super::supervisor::Supervisor;
 use super::tracee::{Gone, Stopped, Tracee};
 
@@ -23,8 +27,13 @@ const BLOCKED: u64 = !(1 << (libc::SIGTRAP - 1));
 
 /// A stop at the entry of execve(2) or execveat(2): carries it out, and lets the thread go on.
 ///
-/// An error is a thread that is no more, with how it ended if that is known.
-pub(super) fn execute(supervisor: &Supervisor, tid: i32) -> Result<(), Gone> {
+/// What happens meanwhile to the first thread of its process is added to `put_off`. An error is a thread that is no
+/// more, with how it ended if that is known.
+pub(super) fn execute(
+    supervisor: &Supervisor,
+    tid: i32,
+    put_off: &mut Vec<(i32, Status)>,
+) -> Result<(), Gone> {
     let tracee = Tracee::new(tid);
     let gone = |_| Gone(None);
     let registers = tracee.registers().map_err(gone)?;
@@ -38,8 +47,13 @@ pub(super) fn execute(supervisor: &Supervisor, tid: i32) -> Result<(), Gone> {
     };
     let mask = kernel::blocked_signals(tid).map_err(gone)?;
     kernel::block_signals(tid, BLOCKED).map_err(gone)?;
-    let executing = Executing { supervisor, tracee, tid, tgid: task.tgid, registers };
-    match executing.replace(plan) {
+    let leader = Cell::new(None);
+    let executing = Executing { supervisor, tracee, tid, tgid: task.tgid, registers, leader };
+    let replaced = executing.replace(plan);
+    if replaced.is_err() {
+        put_off.extend(executing.leader.get().map(|status| (task.tgid, status)));
+    }
+    match replaced {
         Ok(()) => {
             executing.tracee.renumbered(task.tgid).catch_up();
             kernel::block_signals(task.tgid, mask).map_err(gone)?;
@@ -65,13 +79,17 @@ struct Executing<'a> {
     tgid: i32,
     /// At the entry of the call.
     registers: libc::user_regs_struct,
+    /// A stop of the process's first thread, if that is another: it waits until it is known who survives.
+    leader: Cell<Option<Status>>,
 }
 
 impl Executing<'_> {
     /// An errno is the answer to the call; the thread then stands at the end of some system call.
     fn replace(&self, mut plan: Plan) -> Result<(), Stopped> {
         let argv = plan.write_arguments(self.tracee.memory(), &self.registers)?;
-        let fd = self.hand_over(plan.take_file())?;
+        let file = plan.take_file();
+        let wanted = FileId::from(&fstat(&file)?);
+        let fd = self.hand_over(file)?;
         let mut own = self.registers;
         // Back to the instruction that made the call.
         own.rip -= 2;
@@ -87,7 +105,7 @@ impl Executing<'_> {
                 self.close(fd)?;
                 Err(Stopped::Errno(Errno::from_raw_os_error(i32::try_from(-answer).unwrap_or(libc::EIO))))
             }
-            _ => self.begin(plan),
+            _ => self.begin(plan, wanted),
         }
     }
 
@@ -117,16 +135,21 @@ impl Executing<'_> {
         // ptrace(2), "execve(2) under ptrace": the thread comes back as the first one of its process.
         kernel::resume(self.tid, Resume::ToSystemCall, 0)?;
         loop {
-            for tid in [self.tgid, self.tid] {
-                match kernel::poll_for(tid) {
-                    Ok(Some(status)) if is_end(status) => return Ok(status),
-                    Ok(Some(status)) if status.is_job_control() => {
-                        self.tracee.keep_stop();
-                        kernel::resume(tid, Resume::ToSystemCall, 0)?;
-                    }
-                    Ok(Some(status)) if tid == self.tid => return Err(Gone(Some(status)).into()),
-                    _ => {}
+            let leader = kernel::poll_for(self.tgid);
+            match leader {
+                Ok(Some(status)) if is_event(status, libc::PTRACE_EVENT_EXEC) => return Ok(status),
+                Ok(Some(status)) => self.leader.set(Some(status)),
+                _ => {}
+            }
+            match kernel::poll_for(self.tid) {
+                Ok(Some(status)) if is_end(status) => return Ok(status),
+                Ok(Some(status)) if status.is_job_control() => {
+                    self.tracee.keep_stop();
+                    kernel::resume(self.tid, Resume::ToSystemCall, 0)?;
                 }
+                Ok(Some(status)) => return Err(Gone(Some(status)).into()),
+                Err(_) if leader.is_err() => return Err(Gone(None).into()),
+                _ => {}
             }
             std::thread::sleep(std::time::Duration::from_micros(50));
         }
@@ -146,11 +169,16 @@ impl Executing<'_> {
     }
 
     /// The kernel has replaced the program: puts the rest in place. What fails now can only end the process.
-    fn begin(&self, plan: Plan) -> Result<(), Stopped> {
+    fn begin(&self, plan: Plan, wanted: FileId) -> Result<(), Stopped> {
         let process = self.tracee.renumbered(self.tgid);
-        process.run_to(Resume::ToSystemCall, Status::is_system_call)?;
         let (program, credentials, start) = plan.into_start();
         self.supervisor.tasks.execute(self.tid, self.tgid, program, credentials);
+        // Another thread could put another file in place of the descriptor, to be executed with rights not its own.
+        if !is_executed(self.tgid, wanted) {
+            kernel::kill(self.tgid);
+            return Err(Gone(None).into());
+        }
+        process.run_to(Resume::ToSystemCall, Status::is_system_call)?;
         match load::load(self.supervisor, &process, self.tgid, start) {
             Err(Stopped::Errno(_)) => {
                 // As the kernel ends a process whose program does not fit.
@@ -160,6 +188,10 @@ impl Executing<'_> {
             loaded => loaded,
         }
     }
+}
+
+fn is_executed(tgid: i32, file: FileId) -> bool {
+    rustix::fs::stat(format!("/proc/{tgid}/exe")).is_ok_and(|stat| FileId::from(&stat) == file)
 }
 
 fn is_event(status: Status, event: i32) -> bool {

@@ -112,7 +112,7 @@ impl Plan {
         };
         let executor = Executor { supervisor, task, walk };
         let (place, name) = executor.find(&call, &path)?;
-        let empty = call.path + path.len() as u64;
+        let empty = call.path.wrapping_add(path.len() as u64);
         let mut prefix = Vec::new();
         let (program, elf) = executor.resolve_scripts(place, &name, &mut prefix)?;
         let mut credentials = (*task.credentials).clone();
@@ -152,7 +152,7 @@ impl Plan {
         let strings: usize = self.prefix.iter().map(|text| text.len() + 1).sum();
         let count = self.prefix.len() + theirs.len().saturating_sub(1) + 1;
         let size = (count * 8 + strings) as u64;
-        let base = (registers.rsp - RED_ZONE).checked_sub(size).ok_or(Errno::FAULT)? & !15;
+        let base = registers.rsp.checked_sub(RED_ZONE + size).ok_or(Errno::FAULT)? & !15;
         let mut pointers = Vec::with_capacity(count * 8 + strings);
         let mut texts = Vec::with_capacity(strings);
         for text in &self.prefix {

@@ -55,7 +55,7 @@ pub(super) fn rewrite(
 fn read(memory: Memory, pointer: u64) -> Result<(Vec<u8>, usize), Errno> {
     let mut block = Vec::new();
     let mut at = |index: usize| -> Result<u64, Errno> {
-        while block.len() < (index + 1) * 8 {
+        while block.len() / 8 <= index {
             if block.len() >= LIMIT {
                 return Err(Errno::TOOBIG);
             }
