@@ -244,7 +244,7 @@ impl Status {
         matches!(self, Self::Signal(libc::SIGSTOP) | Self::Event(STOP, _))
     }
 
-    /// The end of a single step.
+    /// A breakpoint.
     pub(super) fn is_trap(self) -> bool {
         self == Self::Signal(libc::SIGTRAP)
     }
@@ -298,8 +298,6 @@ pub(super) enum Resume {
     Freely,
     /// To the entry or exit of a system call.
     ToSystemCall,
-    /// By one instruction.
-    Step,
     /// Not at all, but it may be woken (`PTRACE_LISTEN`).
     Listen,
 }
@@ -309,7 +307,6 @@ pub(super) fn resume(tid: i32, how: Resume, signal: i32) -> Result<(), Errno> {
     let request = match how {
         Resume::Freely => libc::PTRACE_CONT,
         Resume::ToSystemCall => libc::PTRACE_SYSCALL,
-        Resume::Step => libc::PTRACE_SINGLESTEP,
         Resume::Listen => libc::PTRACE_LISTEN,
     };
     // SAFETY: these requests take a number and no address.

@@ -11,7 +11,7 @@ use nix::unistd::Pid as NixPid;
 use rustix::io::Errno;
 
 use super::kernel::{self, Resume, Status};
-use super::memory::{Memory, from_nix};
+use super::memory::{Memory, from_nix, word};
 
 /// A thread in a stop of the tracer's.
 #[derive(Clone, Debug)]
@@ -21,14 +21,39 @@ pub(super) struct Tracee {
     was_stopped: Rc<Cell<bool>>,
 }
 
-/// Where a system call of ours begins: two bytes of machine code, and what was there.
+/// Where system calls of ours are made: machine code in place of the first instructions of a program, and those.
 pub(super) struct Gate {
     address: u64,
-    before: i64,
+    before: Vec<i64>,
 }
 
-/// The machine code of `syscall`.
-const SYSCALL: [u8; 2] = [0x0f, 0x05];
+/// One system call of ours: its number and arguments.
+pub(super) type SystemCall = (i64, [u64; 6]);
+
+/// Makes the `rbp` system calls that the table at `rbx` lists, eight words each: number, six arguments, and room for the
+/// answer. Then it stops.
+///
+/// ```text
+/// next: mov rax, [rbx]        mov rdi, [rbx+8]     mov rsi, [rbx+16]    mov rdx, [rbx+24]
+///       mov r10, [rbx+32]     mov r8, [rbx+40]     mov r9, [rbx+48]     syscall
+///       mov [rbx+56], rax     add rbx, 64          dec rbp              jnz next
+///       int3
+/// ```
+///
+/// And behind that, `or qword ptr [rbx], 0` and a stop, which has the kernel extend the stack down to there.
+const CODE: [u8; 48] = [
+    0x48, 0x8b, 0x03, 0x48, 0x8b, 0x7b, 0x08, 0x48, 0x8b, 0x73, 0x10, 0x48, 0x8b, 0x53, 0x18, 0x4c, 0x8b,
+    0x53, 0x20, 0x4c, 0x8b, 0x43, 0x28, 0x4c, 0x8b, 0x4b, 0x30, 0x0f, 0x05, 0x48, 0x89, 0x43, 0x38, 0x48,
+    0x83, 0xc3, 0x40, 0x48, 0xff, 0xcd, 0x75, 0xd6, 0xcc, 0x48, 0x83, 0x0b, 0x00, 0xcc,
+];
+
+/// Where in the code the second part begins.
+const TOUCH: u64 = 43;
+
+/// Words in an entry of the table.
+const ENTRY: usize = 8;
+
+const PAGE: u64 = 4096;
 
 /// The thread ended, or something stopped it that nobody expected.
 #[derive(Debug)]
@@ -92,45 +117,84 @@ impl Tracee {
         }
     }
 
-    /// Prepares for system calls of ours at the instruction that the thread would execute next.
+    /// Prepares for system calls of ours near the instruction that the thread would execute next.
     pub(super) fn open_gate(&self, registers: &Registers) -> Result<Gate, Errno> {
-        let pid = NixPid::from_raw(self.tid);
-        let at = registers.rip as ptrace::AddressType;
-        let before = ptrace::read(pid, at).map_err(from_nix)?;
-        let mut bytes = before.to_ne_bytes();
-        bytes[..2].copy_from_slice(&SYSCALL);
-        ptrace::write(pid, at, i64::from_ne_bytes(bytes)).map_err(from_nix)?;
-        Ok(Gate { address: registers.rip, before })
+        // Within one page, as there may be no other.
+        let room = PAGE - CODE.len() as u64;
+        let address = registers.rip - (registers.rip % PAGE).saturating_sub(room);
+        let words = CODE.chunks_exact(8).filter_map(|word| word.try_into().ok()).map(i64::from_ne_bytes);
+        let before = words.zip(0..).map(|(word, index)| {
+            let at = address + 8 * index;
+            let before = self.peek(at)?;
+            self.poke(at, word).map(|()| before)
+        });
+        Ok(Gate { address, before: before.collect::<Result<_, Errno>>()? })
     }
 
     /// Puts back what was where the gate is.
     pub(super) fn close_gate(&self, gate: &Gate) -> Result<(), Errno> {
-        let at = gate.address as ptrace::AddressType;
-        ptrace::write(NixPid::from_raw(self.tid), at, gate.before).map_err(from_nix)
+        gate.before.iter().zip(0..).try_for_each(|(word, index)| self.poke(gate.address + 8 * index, *word))
     }
 
-    /// Has the thread make a system call; its registers are to be set again afterwards.
-    pub(super) fn call(
+    fn peek(&self, address: u64) -> Result<i64, Errno> {
+        ptrace::read(NixPid::from_raw(self.tid), address as ptrace::AddressType).map_err(from_nix)
+    }
+
+    fn poke(&self, address: u64, word: i64) -> Result<(), Errno> {
+        ptrace::write(NixPid::from_raw(self.tid), address as ptrace::AddressType, word).map_err(from_nix)
+    }
+
+    /// Extends the stack down to `address`, as far as it does not reach there.
+    pub(super) fn extend_stack(
         &self,
         gate: &Gate,
         registers: &Registers,
-        number: i64,
-        args: [u64; 6],
-    ) -> Result<u64, Stopped> {
-        let [rdi, rsi, rdx, r10, r8, r9] = args;
+        address: u64,
+    ) -> Result<(), Stopped> {
+        if self.memory().read(address, &mut [0]).is_ok() {
+            return Ok(());
+        }
+        let mut own = *registers;
+        (own.rip, own.rbx, own.orig_rax) = (gate.address + TOUCH, address, u64::MAX);
+        self.set_registers(&own)?;
+        self.run_to(Resume::Freely, Status::is_trap)?;
+        Ok(())
+    }
+
+    /// Has the thread make system calls, with a table for them at `scratch`; returns their answers if none is an error.
+    ///
+    /// The thread's registers are to be set again afterwards.
+    pub(super) fn call_all(
+        &self,
+        gate: &Gate,
+        registers: &Registers,
+        scratch: u64,
+        calls: &[SystemCall],
+    ) -> Result<Vec<u64>, Stopped> {
+        let mut table = Vec::with_capacity(calls.len() * ENTRY * 8);
+        for (number, args) in calls {
+            table.extend_from_slice(&number.to_ne_bytes());
+            table.extend(args.iter().chain([&0]).flat_map(|word| word.to_ne_bytes()));
+        }
+        self.memory().write(scratch, &table)?;
         let mut own = *registers;
         own.rip = gate.address;
-        own.rax = number.cast_unsigned();
+        (own.rbx, own.rbp) = (scratch, calls.len() as u64);
         // No system call is to be started over here.
         own.orig_rax = u64::MAX;
-        (own.rdi, own.rsi, own.rdx, own.r10, own.r8, own.r9) = (rdi, rsi, rdx, r10, r8, r9);
-        self.set_registers(&own).map_err(Stopped::Errno)?;
-        self.run_to(Resume::Step, Status::is_trap).map_err(Stopped::Gone)?;
-        let answer = self.registers().map_err(Stopped::Errno)?.rax.cast_signed();
-        match i32::try_from(answer) {
-            Ok(errno @ -4095..0) => Err(Stopped::Errno(Errno::from_raw_os_error(-errno))),
-            _ => Ok(answer.cast_unsigned()),
-        }
+        self.set_registers(&own)?;
+        self.run_to(Resume::Freely, Status::is_trap)?;
+        self.memory().read(scratch, &mut table)?;
+        let answers = (0..calls.len()).map(|index| word(&table, index * ENTRY + ENTRY - 1));
+        answers.map(|answer| check(answer).map_err(Stopped::Errno)).collect()
+    }
+}
+
+/// The answer of a system call as the kernel leaves it in a register.
+pub(super) fn check(answer: u64) -> Result<u64, Errno> {
+    match i32::try_from(answer.cast_signed()) {
+        Ok(errno @ -4095..0) => Err(Errno::from_raw_os_error(-errno)),
+        _ => Ok(answer),
     }
 }
 

@@ -5,9 +5,7 @@ use super::plan::{Main, Start};
 use super::stack;
 use crate::trace::calls::OFFERED;
 use crate::trace::supervisor::Supervisor;
-use crate::trace::tracee::{Gate, Stopped, Tracee};
-
-use libc::user_regs_struct as Registers;
+use crate::trace::tracee::{Stopped, SystemCall, Tracee};
 
 /// Flags of a segment (elf(5), `p_flags`).
 const EXECUTABLE: u32 = 1;
@@ -23,32 +21,47 @@ pub(super) struct Loaded {
     pub(super) loader_entry: u64,
 }
 
+/// How far below the stack the table of our system calls lies.
+const SCRATCH: u64 = 32 << 10;
+
 /// The thread stands at the end of its execve(2).
 pub(super) fn load(supervisor: &Supervisor, process: &Tracee, tid: i32, start: Start) -> Result<(), Stopped> {
-    let registers = process.registers()?;
+    let mut registers = process.registers()?;
     let gate = process.open_gate(&registers)?;
-    let loading = Loading { process, gate, registers };
-    let loaded = match start.main {
-        Some(Main { elf, file, loader_entry }) => {
-            supervisor.tasks.offer(tid, file, true);
-            let fd = loading.call(libc::SYS_openat, [i64::from(OFFERED).cast_unsigned(), 0, 0, 0, 0, 0])?;
-            let base = loading.map(&elf, fd)?;
-            loading.call(libc::SYS_close, [fd, 0, 0, 0, 0, 0])?;
-            Some(Loaded {
-                table: base.wrapping_add(elf.table),
-                segment_count: elf.segment_count,
-                entry: base.wrapping_add(elf.entry),
-                loader_entry,
-            })
+    let scratch = registers.rsp.saturating_sub(SCRATCH);
+    process.extend_stack(&gate, &registers, scratch)?;
+    let mut calls = Vec::new();
+    let mut zeros = Vec::new();
+    let mut loaded = None;
+    if let Some(Main { elf, file, loader_entry }) = start.main {
+        supervisor.tasks.offer(tid, file, true);
+        let mut first = vec![(libc::SYS_openat, [i64::from(OFFERED).cast_unsigned(), 0, 0, 0, 0, 0])];
+        first.extend(room_for(&elf));
+        let answers = process.call_all(&gate, &registers, scratch, &first)?;
+        let fd = answers.first().copied().unwrap_or(0);
+        let base = answers.get(1).map_or(0, |at| at.wrapping_sub(lowest(&elf)));
+        for segment in &elf.segments {
+            let mapping = Mapping { segment, base, fd };
+            calls.extend(mapping.calls());
+            zeros.extend(mapping.zeros());
         }
-        None => None,
-    };
+        calls.push((libc::SYS_close, [fd, 0, 0, 0, 0, 0]));
+        loaded = Some(Loaded {
+            table: base.wrapping_add(elf.table),
+            segment_count: elf.segment_count,
+            entry: base.wrapping_add(elf.entry),
+            loader_entry,
+        });
+    }
     let ids = stack::Ids { ids: start.ids, is_secure: start.is_secure };
     let written = stack::rewrite(process.memory(), registers.rsp, loaded, &start.name, &ids)?;
-    loading
-        .call(libc::SYS_prctl, [libc::PR_SET_NAME.unsigned_abs().into(), written.short_name, 0, 0, 0, 0])?;
-    process.close_gate(&loading.gate)?;
-    let mut registers = registers;
+    let set_name = libc::PR_SET_NAME.unsigned_abs().into();
+    calls.push((libc::SYS_prctl, [set_name, written.short_name, 0, 0, 0, 0]));
+    process.call_all(&gate, &registers, scratch, &calls)?;
+    for (address, length) in zeros {
+        process.memory().write(address, &vec![0; length])?;
+    }
+    process.close_gate(&gate)?;
     registers.rsp = written.pointer;
     // There is no system call to go back to.
     registers.orig_rax = u64::MAX;
@@ -56,75 +69,69 @@ pub(super) fn load(supervisor: &Supervisor, process: &Tracee, tid: i32, start: S
     Ok(())
 }
 
-struct Loading<'a> {
-    process: &'a Tracee,
-    gate: Gate,
-    registers: Registers,
+/// A call that finds a place for all of a program that can lie anywhere.
+fn room_for(elf: &Elf) -> Option<SystemCall> {
+    let ends = elf.segments.iter().map(|segment| ceil(segment.address + segment.memory_size));
+    let end = ends.max().filter(|_| elf.is_movable)?;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    Some(mmap(0, end - lowest(elf), libc::PROT_NONE, flags, u64::MAX, 0))
 }
 
-impl Loading<'_> {
-    fn call(&self, number: i64, args: [u64; 6]) -> Result<u64, Stopped> {
-        self.process.call(&self.gate, &self.registers, number, args)
+fn lowest(elf: &Elf) -> u64 {
+    elf.segments.iter().map(|segment| floor(segment.address)).min().unwrap_or(0)
+}
+
+/// A segment, and where it is to be.
+struct Mapping<'a> {
+    segment: &'a Segment,
+    /// How far the program is from the addresses in its file.
+    base: u64,
+    fd: u64,
+}
+
+impl Mapping<'_> {
+    fn begin(&self) -> u64 {
+        self.base.wrapping_add(self.segment.address)
     }
 
-    /// Maps all segments; returns how far the program is from the addresses in its file.
-    fn map(&self, elf: &Elf, fd: u64) -> Result<u64, Stopped> {
-        let begins = elf.segments.iter().map(|segment| floor(segment.address));
-        let ends = elf.segments.iter().map(|segment| ceil(segment.address + segment.memory_size));
-        let (Some(begin), Some(end)) = (begins.min(), ends.max()) else { return Ok(0) };
-        let base = if elf.is_movable {
-            // Room for all of it, in one place.
-            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-            let at = self.mmap(0, end - begin, libc::PROT_NONE, flags, u64::MAX, 0)?;
-            at.wrapping_sub(begin)
-        } else {
-            0
-        };
-        for segment in &elf.segments {
-            self.map_segment(segment, base, fd)?;
-        }
-        Ok(base)
+    fn file_end(&self) -> u64 {
+        self.begin().wrapping_add(self.segment.file_size)
     }
 
-    fn map_segment(&self, segment: &Segment, base: u64, fd: u64) -> Result<(), Stopped> {
-        let protection = protection(segment.flags);
-        let address = base.wrapping_add(segment.address);
-        let begin = floor(address);
-        let file_end = address + segment.file_size;
-        let memory_end = address + segment.memory_size;
-        if segment.file_size > 0 {
-            let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
-            self.mmap(begin, ceil(file_end) - begin, protection, flags, fd, floor(segment.offset))?;
-        }
-        if memory_end <= file_end {
-            return Ok(());
-        }
-        // What follows the file's bytes in their last page is zero, as is all that comes after it.
-        let page_end = ceil(file_end);
-        if segment.file_size > 0 && segment.flags & WRITABLE != 0 && page_end > file_end {
-            let zeros = vec![0; usize::try_from(page_end - file_end).unwrap_or(0)];
-            self.process.memory().write(file_end, &zeros)?;
-        }
-        let rest = if segment.file_size > 0 { page_end } else { begin };
-        if ceil(memory_end) > rest {
-            let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_ANONYMOUS;
-            self.mmap(rest, ceil(memory_end) - rest, protection, flags, u64::MAX, 0)?;
-        }
-        Ok(())
+    fn has_file(&self) -> bool {
+        self.segment.file_size > 0
     }
 
-    fn mmap(
-        &self,
-        address: u64,
-        length: u64,
-        protection: i32,
-        flags: i32,
-        fd: u64,
-        offset: u64,
-    ) -> Result<u64, Stopped> {
-        let [protection, flags] = [protection, flags].map(|bits| u64::from(bits.unsigned_abs()));
-        self.call(libc::SYS_mmap, [address, length, protection, flags, fd, offset])
+    /// The file's part, and behind it what is zero.
+    fn calls(&self) -> Vec<SystemCall> {
+        let Segment { flags, offset, memory_size, .. } = *self.segment;
+        let (begin, protection) = (floor(self.begin()), protection(flags));
+        let file_end = if self.has_file() { ceil(self.file_end()) } else { begin };
+        let memory_end = ceil(self.begin().wrapping_add(memory_size));
+        let fixed = libc::MAP_PRIVATE | libc::MAP_FIXED;
+        let mut calls = Vec::new();
+        if self.has_file() {
+            calls.push(mmap(begin, file_end - begin, protection, fixed, self.fd, floor(offset)));
+        }
+        if memory_end > file_end {
+            let anonymous = fixed | libc::MAP_ANONYMOUS;
+            calls.push(mmap(file_end, memory_end - file_end, protection, anonymous, u64::MAX, 0));
+        }
+        calls
     }
+
+    /// What follows the file's bytes in their last page is zero: where, and how much.
+    fn zeros(&self) -> Option<(u64, usize)> {
+        let is_longer = self.segment.memory_size > self.segment.file_size;
+        let rest = ceil(self.file_end()) - self.file_end();
+        let is_needed = self.has_file() && is_longer && self.segment.flags & WRITABLE != 0 && rest > 0;
+        is_needed.then(|| (self.file_end(), usize::try_from(rest).unwrap_or(0)))
+    }
+}
+
+fn mmap(address: u64, length: u64, protection: i32, flags: i32, fd: u64, offset: u64) -> SystemCall {
+    let [protection, flags] = [protection, flags].map(|bits| u64::from(bits.unsigned_abs()));
+    (libc::SYS_mmap, [address, length, protection, flags, fd, offset])
 }
 
 fn protection(flags: u32) -> i32 {

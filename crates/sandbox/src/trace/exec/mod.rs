@@ -1,8 +1,8 @@
 //! execve(2): the kernel loads what we open, never what a path leads to.
 //!
-//! A program without an interpreter is executed from a descriptor of ours. For any other one the kernel is given its
-//! interpreter, the dynamic loader, as a program, and before that runs its first instruction the program itself is mapped
-//! and the auxiliary vector told of it. So the loader finds what it would have found had the kernel loaded both.
+//! A program without an interpreter is executed by where it really is, and ended before its first instruction if that was
+//! exchanged meanwhile. For any other one the kernel is given its interpreter, the dynamic loader, as a program, and before
+//! that runs its first instruction the program itself is mapped and the auxiliary vector told of it. So the loader finds what it would have found had the kernel loaded both.
 
 mod image;
 mod load;
@@ -18,7 +18,7 @@ use super::calls::OFFERED;
 use super::kernel::{self, Resume, Status};
 use super::place::FileId;
 use super::supervisor::Supervisor;
-use super::tracee::{Gone, Stopped, Tracee};
+use super::tracee::{Gone, Stopped, Tracee, check};
 
 use self::plan::Plan;
 
@@ -85,11 +85,37 @@ struct Executing<'a> {
 
 impl Executing<'_> {
     /// An errno is the answer to the call; the thread then stands at the end of some system call.
-    fn replace(&self, mut plan: Plan) -> Result<(), Stopped> {
-        let argv = plan.write_arguments(self.tracee.memory(), &self.registers)?;
-        let file = plan.take_file();
-        let wanted = FileId::from(&fstat(&file)?);
-        let fd = self.hand_over(file)?;
+    fn replace(&self, plan: Plan) -> Result<(), Stopped> {
+        let memory = self.tracee.memory();
+        let arguments = plan.write_arguments(memory, &self.registers)?;
+        let file = FileId::from(&fstat(&plan.file)?);
+        let path = plan.path(&self.supervisor.view, file)?;
+        let at = arguments.lowest - path.as_ref().map_or(0, Vec::len) as u64;
+        // Where there is no stack to write to, a descriptor will do as well.
+        let descriptor = if path.is_some_and(|path| memory.write(at, &path).is_ok()) {
+            let mut own = self.registers;
+            own.orig_rax = libc::SYS_execve.cast_unsigned();
+            (own.rdi, own.rsi, own.rdx) = (at, arguments.argv, plan.environment);
+            self.tracee.set_registers(&own)?;
+            None
+        } else {
+            Some(self.use_descriptor(&plan, arguments.argv)?)
+        };
+        match self.run_to_program()? {
+            Status::SystemCall => {
+                let answer = check(self.tracee.registers()?.rax);
+                if let Some(fd) = descriptor {
+                    self.close(fd)?;
+                }
+                Err(Stopped::Errno(answer.err().unwrap_or(Errno::IO)))
+            }
+            _ => self.begin(plan, file),
+        }
+    }
+
+    /// For a file that no path leads to: goes back, and has it executed from a descriptor, which is returned.
+    fn use_descriptor(&self, plan: &Plan, argv: u64) -> Result<u64, Stopped> {
+        let fd = self.hand_over(rustix::io::fcntl_dupfd_cloexec(&plan.file, 3)?)?;
         let mut own = self.registers;
         // Back to the instruction that made the call.
         own.rip -= 2;
@@ -99,14 +125,7 @@ impl Executing<'_> {
         own.r8 = libc::AT_EMPTY_PATH.unsigned_abs().into();
         self.tracee.set_registers(&own)?;
         self.tracee.run_to(Resume::Freely, |status| is_event(status, libc::PTRACE_EVENT_SECCOMP))?;
-        match self.run_to_program()? {
-            Status::SystemCall => {
-                let answer = self.tracee.registers()?.rax.cast_signed();
-                self.close(fd)?;
-                Err(Stopped::Errno(Errno::from_raw_os_error(i32::try_from(-answer).unwrap_or(libc::EIO))))
-            }
-            _ => self.begin(plan, wanted),
-        }
+        Ok(fd)
     }
 
     /// Gives the thread a descriptor, in place of the call that it makes; it stands at the end of that afterwards.
@@ -119,11 +138,7 @@ impl Executing<'_> {
         own.rdx = 0;
         self.tracee.set_registers(&own)?;
         self.tracee.run_to(Resume::ToSystemCall, Status::is_system_call)?;
-        let answer = self.tracee.registers()?.rax;
-        match i32::try_from(answer.cast_signed()) {
-            Ok(errno @ -4095..0) => Err(Stopped::Errno(Errno::from_raw_os_error(-errno))),
-            _ => Ok(answer),
-        }
+        Ok(check(self.tracee.registers()?.rax)?)
     }
 
     /// Until the new program is there, or the call has failed.
@@ -169,12 +184,14 @@ impl Executing<'_> {
     }
 
     /// The kernel has replaced the program: puts the rest in place. What fails now can only end the process.
-    fn begin(&self, plan: Plan, wanted: FileId) -> Result<(), Stopped> {
+    ///
+    /// `file` is what was to be executed: if another thread exchanged the path or the descriptor, something else was, maybe
+    /// with rights that are not its own.
+    fn begin(&self, plan: Plan, file: FileId) -> Result<(), Stopped> {
         let process = self.tracee.renumbered(self.tgid);
         let (program, credentials, start) = plan.into_start();
         self.supervisor.tasks.execute(self.tid, self.tgid, program, credentials);
-        // Another thread could put another file in place of the descriptor, to be executed with rights not its own.
-        if !is_executed(self.tgid, wanted) {
+        if !is_executed(self.tgid, file) {
             kernel::kill(self.tgid);
             return Err(Gone(None).into());
         }

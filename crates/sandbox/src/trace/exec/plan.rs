@@ -1,6 +1,7 @@
 //! What execve(2) is to do: which files, with which arguments, as whom. Nothing is done yet.
 
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use libc::user_regs_struct as Registers;
@@ -9,9 +10,9 @@ use rustix::io::Errno;
 
 use super::image::{Elf, Image, Unfit};
 use crate::trace::credentials::{Credentials, FileCapabilities, Privileges};
-use crate::trace::memory::Memory;
+use crate::trace::memory::{Memory, PATH_MAX};
 use crate::trace::permission::{Wish, check};
-use crate::trace::place::{Place, Shown, reopen};
+use crate::trace::place::{FileId, Place, Shown, View, real_path, reopen};
 use crate::trace::supervisor::Supervisor;
 use crate::trace::tasks::Task;
 use crate::trace::walk::{Bound, Last, Walk};
@@ -25,7 +26,7 @@ const ARGUMENTS_MAX: usize = 1 << 20;
 /// All that is known before.
 pub(super) struct Plan {
     /// What the kernel is to execute.
-    file: Option<OwnedFd>,
+    pub(super) file: OwnedFd,
     program: Place,
     credentials: Credentials,
     start: Start,
@@ -55,6 +56,12 @@ pub(super) struct Main {
     pub(super) file: OwnedFd,
     /// Where the loader begins, relative to where it lies.
     pub(super) loader_entry: u64,
+}
+
+/// Where the arguments of a program are, and down to where the stack is written to for them.
+pub(super) struct Arguments {
+    pub(super) argv: u64,
+    pub(super) lowest: u64,
 }
 
 /// A call's arguments.
@@ -129,30 +136,42 @@ impl Plan {
             }
         };
         let (argv, environment) = (call.argv, call.environment);
-        Ok(Self { file: Some(file), program, credentials, start, argv, prefix, environment, empty })
+        Ok(Self { file, program, credentials, start, argv, prefix, environment, empty })
     }
 
-    /// What the kernel is to execute; to be taken once.
-    pub(super) fn take_file(&mut self) -> OwnedFd {
-        self.file.take().expect("invariant: the file is handed over once")
+    /// Where the kernel finds the file, with a NUL; none if that is nowhere.
+    ///
+    /// Below the root it is relative to it, as the kernel believes the process to be there.
+    pub(super) fn path(&self, view: &View, file: FileId) -> Result<Option<Vec<u8>>, Errno> {
+        let real = real_path(&self.file)?;
+        if !rustix::fs::stat(&real).is_ok_and(|stat| FileId::from(&stat) == file) {
+            return Ok(None);
+        }
+        let path = real.strip_prefix(view.host()).unwrap_or(&real);
+        let mut bytes = path.as_os_str().as_bytes().to_vec();
+        bytes.push(0);
+        Ok(Some(bytes).filter(|bytes| bytes.len() <= PATH_MAX))
     }
 
     pub(super) fn into_start(self) -> (Place, Credentials, Start) {
         (self.program, self.credentials, self.start)
     }
 
-    /// Puts the arguments of a script's interpreter below the stack; returns where the arguments are.
-    pub(super) fn write_arguments(&self, memory: Memory, registers: &Registers) -> Result<u64, Errno> {
+    /// Puts the arguments of a script's interpreter below the stack.
+    pub(super) fn write_arguments(&self, memory: Memory, registers: &Registers) -> Result<Arguments, Errno> {
         /// What a function may use below the stack pointer (System V ABI, "The Stack Frame").
         const RED_ZONE: u64 = 128;
+        let top = registers.rsp.checked_sub(RED_ZONE + PATH_MAX as u64).ok_or(Errno::FAULT)?;
+        let top = top + PATH_MAX as u64;
         if self.prefix.is_empty() {
-            return Ok(self.argv);
+            return Ok(Arguments { argv: self.argv, lowest: top });
         }
         let theirs = memory.pointers(self.argv, ARGUMENTS_MAX)?;
         let strings: usize = self.prefix.iter().map(|text| text.len() + 1).sum();
         let count = self.prefix.len() + theirs.len().saturating_sub(1) + 1;
         let size = (count * 8 + strings) as u64;
-        let base = registers.rsp.checked_sub(RED_ZONE + size).ok_or(Errno::FAULT)? & !15;
+        let base = top.checked_sub(size + PATH_MAX as u64).ok_or(Errno::FAULT)? & !15;
+        let base = base + PATH_MAX as u64;
         let mut pointers = Vec::with_capacity(count * 8 + strings);
         let mut texts = Vec::with_capacity(strings);
         for text in &self.prefix {
@@ -167,7 +186,7 @@ impl Plan {
         pointers.extend_from_slice(&[0; 8]);
         pointers.append(&mut texts);
         memory.write(base, &pointers)?;
-        Ok(base)
+        Ok(Arguments { argv: base, lowest: base })
     }
 }
 
