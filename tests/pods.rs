@@ -21,6 +21,40 @@ const CANNOT_RUN_ON_YET: [&str; 1] = ["nonroot on NoExec"];
 const COPY: &str = "FROM scratch\nCOPY . /\n";
 const RUN: &str = "FROM scratch\nCOPY busybox /bin/sh\nRUN echo x > /f\n";
 
+/// Users, files that belong to them, and what they may not do.
+const USERS: &str = r#"FROM scratch
+COPY busybox /bin/busybox
+COPY --chown=7:8 dir /copied
+RUN ["/bin/busybox", "--install", "-s", "/bin"]
+RUN <<EOF
+set -e
+mkdir -p /etc /home /srv
+mkdir -m 1777 /tmp
+printf 'root:x:0:0::/:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n' > /etc/passwd
+printf 'root:x:0:\napp:x:1000:\nstaff:x:2000:app\n' > /etc/group
+mkdir -m 700 /home/app
+chown app:app /home/app
+chown app:staff /srv
+chmod 2775 /srv
+echo of root > /srv/secret
+chmod 600 /srv/secret
+touch /srv/file
+ln /srv/file /srv/same
+ln -s file /srv/link
+chown -h app /srv/link
+chown 60000:60001 /srv/same
+chmod 6755 /srv/file
+mkfifo -m 640 /srv/pipe
+chown 0:staff /srv/pipe
+cp -a /copied /srv/copy
+tar -cf - -C /srv . | tar -xf - -C /home/app
+su app -c 'id; touch /srv/by-su; cat /srv/secret 2>&1 || true' > /seen
+EOF
+USER app
+RUN id >> /srv/seen; touch /srv/mine; chmod 4711 /srv/mine; for file in /etc/new /copied/new; do touch $file 2>> /srv/seen; done; \
+    chown root /srv/mine 2>> /srv/seen; rm /tmp/x 2>/dev/null; stat -c '%n %u %g %a %F' /srv/* /home/app/* /copied/* >> /srv/seen
+"#;
+
 /// The digest of an image, or what the build said instead.
 type Built = Result<String, Output>;
 
@@ -32,6 +66,11 @@ fn files_are_copied_into_the_same_image_everywhere() {
 #[test]
 fn a_command_runs_into_the_same_image_everywhere() {
     assert_same_image(build_everywhere(RUN), &[]);
+}
+
+#[test]
+fn users_and_their_files_are_the_same_everywhere() {
+    assert_same_image(build_everywhere(USERS), &[]);
 }
 
 #[test]
