@@ -260,11 +260,6 @@ pub(super) fn wait_for(tid: i32) -> Result<Status, Errno> {
     wait(tid).map(|(_, status)| status)
 }
 
-/// How one thread changed, if it did.
-pub(super) fn poll_for(tid: i32) -> Result<Option<Status>, Errno> {
-    poll(tid).map(|changed| changed.map(|(_, status)| status))
-}
-
 /// How any thread changed that this thread traces, or a child, if one did.
 pub(super) fn poll_for_any() -> Result<Option<(i32, Status)>, Errno> {
     poll(-1)

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test harness talks to cargo")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attacker;
 mod death;
 mod hostile;
 mod lifetime;
@@ -41,6 +42,10 @@ fn main() -> ExitCode {
             death::run_endlessly(&Setting::enter(*who));
             return ExitCode::SUCCESS;
         }
+        [flag, what @ ..] if flag == attacker::ATTACK => {
+            attacker::main(what);
+            return ExitCode::SUCCESS;
+        }
         [flag] if flag == PRINT_EUID => {
             println!("{}", rustix::process::geteuid().as_raw());
             return ExitCode::SUCCESS;
@@ -61,7 +66,8 @@ fn main() -> ExitCode {
 fn all() -> Vec<(String, Box<dyn Fn()>)> {
     let mut all: Vec<(String, Box<dyn Fn()>)> = Vec::new();
     let full_name = |who: Who, name: &str| format!("{who:?}::{name}").to_lowercase();
-    for (name, identities, test) in [process::TESTS, mounts::TESTS, hostile::TESTS, lifetime::TESTS].concat()
+    for (name, identities, test) in
+        [process::TESTS, mounts::TESTS, hostile::TESTS, attacker::TESTS, lifetime::TESTS].concat()
     {
         for who in identities {
             all.push((full_name(*who, name), Box::new(move || test(&Setting::enter(*who)))));

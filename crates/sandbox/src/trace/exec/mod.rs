@@ -9,7 +9,7 @@ mod load;
 mod plan;
 mod stack;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use rustix::fs::fstat;
 use rustix::io::Errno;
@@ -27,7 +27,7 @@ const BLOCKED: u64 = !(1 << (libc::SIGTRAP - 1));
 
 /// A stop at the entry of execve(2) or execveat(2): carries it out, and lets the thread go on.
 ///
-/// What happens meanwhile to the first thread of its process is added to `put_off`. An error is a thread that is no
+/// What happens meanwhile to other threads is added to `put_off`. An error is a thread that is no
 /// more, with how it ended if that is known.
 pub(super) fn execute(
     supervisor: &Supervisor,
@@ -47,9 +47,10 @@ pub(super) fn execute(
     };
     let mask = kernel::blocked_signals(tid).map_err(gone)?;
     kernel::block_signals(tid, BLOCKED).map_err(gone)?;
-    let leader = Cell::new(None);
-    let executing = Executing { supervisor, tracee, tid, tgid: task.tgid, registers, leader };
+    let (leader, others) = (Cell::new(None), RefCell::default());
+    let executing = Executing { supervisor, tracee, tid, tgid: task.tgid, registers, leader, others };
     let replaced = executing.replace(plan);
+    put_off.append(&mut executing.others.borrow_mut());
     if replaced.is_err() {
         put_off.extend(executing.leader.get().map(|status| (task.tgid, status)));
     }
@@ -81,6 +82,8 @@ struct Executing<'a> {
     registers: libc::user_regs_struct,
     /// A stop of the process's first thread, if that is another: it waits until it is known who survives.
     leader: Cell<Option<Status>>,
+    /// What happened to other threads.
+    others: RefCell<Vec<(i32, Status)>>,
 }
 
 impl Executing<'_> {
@@ -150,23 +153,26 @@ impl Executing<'_> {
         // ptrace(2), "execve(2) under ptrace": the thread comes back as the first one of its process.
         kernel::resume(self.tid, Resume::ToSystemCall, 0)?;
         loop {
-            let leader = kernel::poll_for(self.tgid);
-            match leader {
-                Ok(Some(status)) if is_event(status, libc::PTRACE_EVENT_EXEC) => return Ok(status),
-                Ok(Some(status)) => self.leader.set(Some(status)),
-                _ => {}
-            }
-            match kernel::poll_for(self.tid) {
-                Ok(Some(status)) if is_end(status) => return Ok(status),
-                Ok(Some(status)) if status.is_job_control() => {
-                    self.tracee.keep_stop();
-                    kernel::resume(self.tid, Resume::ToSystemCall, 0)?;
+            // Of anyone: the kernel waits until all other threads are reaped.
+            let Some((tid, status)) = kernel::poll_for_any()? else {
+                std::thread::sleep(std::time::Duration::from_micros(50));
+                continue;
+            };
+            if tid == self.tgid {
+                if is_event(status, libc::PTRACE_EVENT_EXEC) {
+                    return Ok(status);
                 }
-                Ok(Some(status)) => return Err(Gone(Some(status)).into()),
-                Err(_) if leader.is_err() => return Err(Gone(None).into()),
-                _ => {}
+                self.leader.set(Some(status));
+            } else if tid != self.tid {
+                self.others.borrow_mut().push((tid, status));
+            } else if is_end(status) {
+                return Ok(status);
+            } else if status.is_job_control() {
+                self.tracee.keep_stop();
+                kernel::resume(self.tid, Resume::ToSystemCall, 0)?;
+            } else {
+                return Err(Gone(Some(status)).into());
             }
-            std::thread::sleep(std::time::Duration::from_micros(50));
         }
     }
 

@@ -1,0 +1,174 @@
+//! A program that runs in a step and tries system calls that no shell makes; and the tests that run it there.
+#![expect(unsafe_code, reason = "what is tried are raw system calls")]
+#![expect(clippy::disallowed_methods, reason = "an attacker starts what it likes")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::ptr::null;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use libc::c_long;
+use sandbox::RunSpec;
+
+use crate::Test;
+use crate::setting::{Setting, Who, run, success};
+
+/// Is this program, with what it is to try.
+pub(crate) const ATTACK: &str = "--attack";
+
+pub(crate) const TESTS: &[Test] = &[
+    ("no_system_call_reaches_the_builder", Who::ALL, no_call_reaches_the_builder),
+    ("no_system_call_reaches_who_keeps_the_step", &[Who::Traced], no_call_reaches_the_keeper),
+    ("calls_of_other_architectures_are_refused", &[Who::Traced], other_architectures_are_refused),
+    ("threads_that_execute_programs_at_once_end", &[Who::Traced, Who::Root], threads_that_execute_end),
+    ("pipes_that_nobody_opens_keep_nobody_else_waiting", &[Who::Traced], pipes_keep_nobody_waiting),
+];
+
+/// A step that runs this program in place of a shell.
+fn attack(setting: &Setting, what: &[&str]) -> RunSpec {
+    let program = setting.root().join("bin/attacker");
+    fs::copy("/proc/self/exe", program).unwrap();
+    let argv = ["/bin/attacker", ATTACK].iter().chain(what).map(Into::into).collect();
+    RunSpec { argv, ..setting.script("") }
+}
+
+fn no_call_reaches_the_builder(setting: &Setting) {
+    let builder = std::process::id().to_string();
+    assert_eq!(success(&attack(setting, &["reach", &builder])), "");
+}
+
+fn no_call_reaches_the_keeper(setting: &Setting) {
+    assert_eq!(success(&attack(setting, &["reach", "parent"])), "");
+}
+
+fn other_architectures_are_refused(setting: &Setting) {
+    assert_eq!(success(&attack(setting, &["x32"])), "");
+    let outcome = run(&attack(setting, &["int80"])).unwrap();
+    assert_eq!(outcome.exit.status(), 128 + libc::SIGSYS, "{outcome:?}");
+}
+
+fn threads_that_execute_end(setting: &Setting) {
+    assert_eq!(success(&attack(setting, &["storm"])), "over\n");
+}
+
+fn pipes_keep_nobody_waiting(setting: &Setting) {
+    let script = "busybox mkfifo /tmp/pipe; n=0
+        while [ $n -lt 700 ]; do (: </tmp/pipe) 2>/dev/null & n=$((n+1)); done
+        echo alive; cat /etc/passwd >/dev/null && echo well; kill -9 $(jobs -p); exit 0";
+    assert_eq!(setting.output_of(script), "alive\nwell\n");
+}
+
+/// What the attacker does.
+pub(crate) fn main(what: &[String]) {
+    let what: Vec<&str> = what.iter().map(String::as_str).collect();
+    match what[..] {
+        ["reach", "parent"] => reach(real_parent()),
+        ["reach", pid] => reach(pid.parse().unwrap()),
+        ["x32"] => try_call("x32 getpid", 0x4000_0000 | libc::SYS_getpid, [0; 5]),
+        ["int80"] => call_as_32_bits(),
+        ["storm"] => {
+            for _ in 0..40 {
+                Command::new("/bin/attacker").args([ATTACK, "threads"]).status().unwrap();
+            }
+            println!("over");
+        }
+        ["threads"] => execute_in_threads(),
+        _ => panic!("{what:?}"),
+    }
+}
+
+/// As the kernel knows it, which getppid(2) does not tell.
+fn real_parent() -> c_long {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Prints what succeeds.
+fn try_call(name: &str, number: c_long, args: [c_long; 5]) {
+    // SAFETY: pointers among the arguments are of values that outlive the call, or null.
+    if unsafe { libc::syscall(number, args[0], args[1], args[2], args[3], args[4]) } >= 0 {
+        println!("{name} succeeded");
+    }
+}
+
+fn reach(pid: c_long) {
+    let mut room = [0_u64; 16];
+    let at = room.as_mut_ptr() as c_long;
+    let (kill, is_process) = (c_long::from(libc::SIGKILL), 0);
+    let own = c_long::from(std::process::id());
+    let calls = [
+        ("kill", libc::SYS_kill, [pid, kill, 0, 0, 0]),
+        ("kill of the group", libc::SYS_kill, [-pid, kill, 0, 0, 0]),
+        ("tkill", libc::SYS_tkill, [pid, kill, 0, 0, 0]),
+        ("tgkill", libc::SYS_tgkill, [pid, pid, kill, 0, 0]),
+        ("rt_sigqueueinfo", libc::SYS_rt_sigqueueinfo, [pid, kill, at, 0, 0]),
+        ("pidfd_open", libc::SYS_pidfd_open, [pid, 0, 0, 0, 0]),
+        ("attach", libc::SYS_ptrace, [libc::PTRACE_ATTACH.into(), pid, 0, 0, 0]),
+        ("seize", libc::SYS_ptrace, [libc::PTRACE_SEIZE.into(), pid, 0, 0, 0]),
+        ("process_vm_readv", libc::SYS_process_vm_readv, [pid, at, 0, at, 0]),
+        ("process_vm_writev", libc::SYS_process_vm_writev, [pid, at, 0, at, 0]),
+        ("kcmp", libc::SYS_kcmp, [own, pid, 0, 0, 0]),
+        ("get_robust_list", libc::SYS_get_robust_list, [pid, at, at, 0, 0]),
+        ("setpriority", libc::SYS_setpriority, [is_process, pid, 19, 0, 0]),
+        ("ioprio_set", libc::SYS_ioprio_set, [1, pid, 3 << 13, 0, 0]),
+        ("sched_setscheduler", libc::SYS_sched_setscheduler, [pid, libc::SCHED_IDLE.into(), at, 0, 0]),
+        ("sched_setparam", libc::SYS_sched_setparam, [pid, at, 0, 0, 0]),
+        ("sched_setaffinity", libc::SYS_sched_setaffinity, [pid, 8, at, 0, 0]),
+        ("prlimit64", libc::SYS_prlimit64, [pid, libc::RLIMIT_NOFILE.into(), 0, at, 0]),
+        ("migrate_pages", libc::SYS_migrate_pages, [pid, 1, at, at, 0]),
+        ("setpgid", libc::SYS_setpgid, [0, pid, 0, 0, 0]),
+    ];
+    for (name, number, args) in calls {
+        try_call(name, number, args);
+    }
+    own_a_file(pid);
+    for name in ["environ", "maps", "auxv", "root/etc/passwd", "cwd/etc/passwd", "fd/0", "exe"] {
+        if fs::read(format!("/proc/{pid}/{name}")).is_ok_and(|content| !content.is_empty()) {
+            println!("{name} was read");
+        }
+    }
+}
+
+/// fcntl(2): whoever owns a file is sent a signal, even SIGKILL, when it can be read.
+fn own_a_file(pid: c_long) {
+    const F_SETOWN: c_long = 8;
+    const F_SETOWN_EX: c_long = 15;
+    const FIOSETOWN: c_long = 0x8901;
+    let owner = [1_i32, i32::try_from(pid).unwrap()];
+    let at = owner.as_ptr() as c_long;
+    for to in [pid, -pid] {
+        try_call("F_SETOWN", libc::SYS_fcntl, [1, F_SETOWN, to, 0, 0]);
+    }
+    try_call("F_SETOWN_EX", libc::SYS_fcntl, [1, F_SETOWN_EX, at, 0, 0]);
+    try_call("FIOSETOWN", libc::SYS_ioctl, [1, FIOSETOWN, at + 4, 0, 0]);
+}
+
+fn call_as_32_bits() {
+    // SAFETY: getpid(2) takes no arguments; what the kernel clobbers is named.
+    unsafe {
+        std::arch::asm!("int 0x80", inout("eax") 20 => _, out("r8") _, out("r9") _, out("r10") _, out("r11") _);
+    };
+    println!("a call of 32 bits succeeded");
+}
+
+/// Threads execute programs, in vain and with success, while the first one is at stops of its own.
+fn execute_in_threads() {
+    static ROUNDS: AtomicU64 = AtomicU64::new(0);
+    for _ in 0..4 {
+        std::thread::spawn(|| {
+            let long = [vec![b'x'; 200 << 10], vec![0]].concat();
+            let (name, end) = (c"/bin/true".as_ptr(), null());
+            loop {
+                let is_too_long = ROUNDS.fetch_add(1, Ordering::Relaxed) < 8;
+                let argv = [if is_too_long { long.as_ptr().cast() } else { name }, end];
+                // SAFETY: all pointers are of strings and arrays that end in zero and outlive the call.
+                unsafe { libc::execve(name, argv.as_ptr(), [end].as_ptr()) };
+            }
+        });
+    }
+    loop {
+        drop(std::os::unix::net::UnixStream::connect(Path::new("/tmp/nobody")));
+        drop(std::os::unix::net::UnixDatagram::unbound().map(|socket| socket.send_to(b"", "/etc/passwd")));
+    }
+}
