@@ -106,7 +106,7 @@ impl Call<'_> {
             }
         }
         owners.change(place, record)?;
-        self.touch(place);
+        touch(place);
         DONE
     }
 
@@ -123,15 +123,6 @@ impl Call<'_> {
         }
         after.xattrs.remove(CAPABILITY);
         if after == before { Ok(()) } else { owners.change(place, after) }
-    }
-
-    /// A change in the table shows in ctime too.
-    fn touch(&self, place: &Place) {
-        let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-        let nothing = Timestamps { last_access: omit, last_modification: omit };
-        // Of use to make(1) and backups, and to nobody if it fails.
-        let _ = set_times(place, &nothing);
-        let _ = self;
     }
 
     pub(super) fn utime(&self) -> Result {
@@ -242,6 +233,12 @@ impl Call<'_> {
 fn without_special_bits(mode: u32) -> u32 {
     let is_lock = mode & libc::S_IXGRP == 0;
     mode & !libc::S_ISUID & if is_lock { u32::MAX } else { !libc::S_ISGID }
+}
+
+/// A change in the table shows in ctime too: chown(2) to nobody else sets it.
+fn touch(place: &Place) {
+    // Of use to backups, and to nobody if it fails.
+    let _ = rustix::fs::chownat(&place.fd, "", None, None, rustix::fs::AtFlags::EMPTY_PATH);
 }
 
 /// Of the very file that a handle is of, be it a link.
