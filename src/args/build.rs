@@ -165,7 +165,7 @@ pub(crate) struct StepArgs {
     #[arg(long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_name = "BOOL", hide_default_value = true, value_parser = switch::parse)]
     pub no_cache: bool,
-    /// Keep steps apart by namespaces; oci, rootless and chroot are other names for it
+    /// How steps are kept apart: namespaces (also oci, rootless, chroot) or trace; by default the best that works
     #[arg(long, value_name = "KIND")]
     pub isolation: Option<String>,
     /// Network of RUN steps: host or none
