@@ -12,6 +12,7 @@
 
 mod calls;
 mod confinement;
+mod copies;
 mod credentials;
 mod exec;
 mod filter;

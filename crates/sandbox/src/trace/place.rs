@@ -12,13 +12,14 @@ use std::sync::Arc;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
+use super::copies::Copies;
 use crate::spec::{Access, Limits};
 
 /// A handle: nothing can be read through it, and it can be made of everything.
 pub(super) const HANDLE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 /// The identity of a file on this machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FileId {
     device: u64,
     inode: u64,
@@ -77,6 +78,7 @@ pub(super) struct View {
     host: PathBuf,
     /// The later one covers the earlier one.
     mounts: Vec<MountPoint>,
+    copies: Copies,
 }
 
 /// An open file, as the step knows it.
@@ -113,8 +115,14 @@ impl View {
     pub(super) fn new(root: OwnedFd, mounts: Vec<MountPoint>) -> Result<Self, Errno> {
         let id = FileId::from(&fstat(&root)?);
         let host = real_path(&root)?;
+        let copies = Copies::new(&root, &mounts);
         let root = Arc::new(Place { fd: root, path: PathBuf::from("/"), mount: None });
-        Ok(Self { root, id, host, mounts })
+        Ok(Self { root, id, host, mounts, copies })
+    }
+
+    /// What stands for files that the kernel does not execute.
+    pub(super) fn copies(&self) -> &Copies {
+        &self.copies
     }
 
     pub(super) fn root(&self) -> &Arc<Place> {
@@ -188,6 +196,9 @@ impl View {
             return Ok(Place { fd, path, mount });
         }
         let in_memory = host.as_os_str().as_bytes().starts_with(b"/memfd:");
+        if in_memory && let Some(original) = self.copies.original(&fstat(&fd)?) {
+            return self.place_of(rustix::io::fcntl_dupfd_cloexec(&*original, 3)?);
+        }
         if host.is_absolute() && !in_memory && fstat(&fd)?.st_nlink > 0 {
             return Err(Errno::ACCESS);
         }

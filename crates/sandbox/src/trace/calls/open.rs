@@ -170,6 +170,9 @@ impl Call<'_> {
                 if writes && view.shown(entry.mount) == Shown::Files {
                     self.lose_privileges(entry)?;
                 }
+                let is_readable = !writes && kind == FileType::RegularFile;
+                let file =
+                    if is_readable { view.copies().open_to_map(entry, file, plain(flags))? } else { file };
                 Ok(given(file, flags))
             }
         }

@@ -21,6 +21,10 @@ impl Call<'_> {
             Err(Errno::NOENT) => return Err(Errno::BADF),
             stat => stat?,
         };
+        let stat = match self.supervisor.view.copies().original(&stat) {
+            Some(original) => rustix::fs::fstat(&*original)?,
+            None => stat,
+        };
         self.write(1, bytes_of(&self.supervisor.owners.correct(stat)))?;
         DONE
     }

@@ -126,7 +126,7 @@ impl Plan {
         let is_secure = credentials.execute(&executor.privileges(&program)?)?;
         let ids = [credentials.uid, credentials.euid, credentials.gid, credentials.egid];
         let mut start = Start { main: None, name, ids, is_secure };
-        let own = reopen(&program, OFlags::RDONLY)?;
+        let own = executor.open(&program)?;
         let file = match &elf.interpreter {
             None => own,
             Some(loader) => {
@@ -282,11 +282,25 @@ impl Executor<'_> {
         }
     }
 
+    /// Opens a file that the kernel is to execute, or that is mapped for it.
+    fn open(&self, place: &Place) -> Result<OwnedFd, Errno> {
+        let copies = self.supervisor.view.copies();
+        copies.open_to_execute(place).inspect_err(|errno| {
+            if copies.are_needed(place.mount) {
+                crate::trace::tell(&format!(
+                    "builder: cannot execute `{}`: it lies on a `noexec` volume, and no copy in memory can be made \
+                     ({errno}); hint: use another volume for --root, one without the mount option `noexec`",
+                    place.path.display()
+                ));
+            }
+        })
+    }
+
     /// The program that loads others: where it begins, and its file.
     fn loader(&self, path: &[u8]) -> Result<(u64, OwnedFd), Errno> {
         let place = self.lookup(&self.task.directories.cwd, path, Last::Follow)?;
         match self.read(&place)? {
-            Image::Elf(elf) if elf.interpreter.is_none() => Ok((elf.entry, reopen(&place, OFlags::RDONLY)?)),
+            Image::Elf(elf) if elf.interpreter.is_none() => Ok((elf.entry, self.open(&place)?)),
             _ => Err(Errno::from_raw_os_error(libc::ELIBBAD)),
         }
     }
