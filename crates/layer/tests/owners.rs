@@ -365,7 +365,8 @@ impl Step {
     }
 
     fn kind(&self, path: &str) -> Option<FileKind> {
-        self.root.lstat(Path::new(path)).unwrap().map(|metadata| metadata.kind)
+        // A link may lead to itself.
+        self.root.lstat(Path::new(path)).ok().flatten().map(|metadata| metadata.kind)
     }
 
     fn make_device(&self, path: &str, minor: u32) -> bool {

@@ -3,10 +3,12 @@
 #![expect(clippy::disallowed_methods, reason = "it is the binary that is tested")]
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use oci::{ImageConfig, Manifest};
@@ -109,8 +111,23 @@ impl TestBuilder {
 
     /// Runs `builder` with `stdin` on its standard input, and waits for its end.
     pub fn run_with_stdin(&self, arguments: &[&str], stdin: &[u8]) -> Output {
-        let child = self.command(arguments).spawn().expect("starting the binary");
+        let child = self.start(arguments).expect("starting the binary");
         self.wait(child, stdin, arguments)
+    }
+
+    /// Starts `builder`. While its copy was written another test may have started a process, which has it open for writing
+    /// until it executes something (execve(2), ETXTBSY).
+    fn start(&self, arguments: &[&str]) -> io::Result<Child> {
+        const ATTEMPTS: u32 = 100;
+        for _ in 1..ATTEMPTS {
+            match self.command(arguments).spawn() {
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                started => return started,
+            }
+        }
+        self.command(arguments).spawn()
     }
 
     /// Builds `containerfile` as `localhost/app:1`, with these flags as well, and returns its checked image.
