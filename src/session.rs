@@ -27,7 +27,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens the store from inside the best namespaces there are, and says so in the first line of progress.
+    /// Opens the store from inside the best namespaces there are, and says so in the first line of progress. Where there
+    /// is no way to isolate a step, the first step says so: what has none needs none.
     ///
     /// To be called before any thread is started.
     pub(crate) fn enter(

@@ -3,7 +3,7 @@
 use test_support::{Output, TestBuilder};
 
 /// Everything that is found out, in the order in which it builds on each other.
-const FACTS: [&str; 15] = [
+const FACTS: [&str; 16] = [
     "real root",
     "user namespace with own id map",
     "user namespace with newuidmap",
@@ -18,6 +18,7 @@ const FACTS: [&str; 15] = [
     "ptrace",
     "seccomp filter",
     "seccomp user notification",
+    "supervision of a child",
     "Landlock",
 ];
 

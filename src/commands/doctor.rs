@@ -21,7 +21,7 @@ pub(super) fn run(args: &DoctorArgs, global: &GlobalArgs, environment: &Environm
     let printed =
         if args.json { stdout::print_json(&diagnosis.json()) } else { stdout::print(&diagnosis.text()) };
     printed?;
-    choice.map(drop).map_err(|_| Error::Unfit)
+    choice.and_then(|choice| choice.isolation).map(drop).map_err(|_| Error::Unfit)
 }
 
 struct Diagnosis<'a> {
@@ -79,7 +79,7 @@ impl Diagnosis<'_> {
             "seccomp": seccomp(facts.seccomp),
             "store": self.state.path(),
             "facts": facts.named().iter().map(|(name, fact)| fact_json(name, fact)).collect::<Vec<_>>(),
-            "isolation": self.choice.ok().map(|choice| choice.isolation.to_string()),
+            "isolation": self.choice.ok().and_then(|choice| choice.isolation.as_ref().ok()).map(ToString::to_string),
             "identity": self.choice.ok().map(|choice| choice.identity.to_string()),
             "storage_driver": self.choice.ok().map(driver),
             "error": self.choice.err().map(ToString::to_string),

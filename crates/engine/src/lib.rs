@@ -134,7 +134,10 @@ struct Sandboxed {
     /// Whether overlay can be mounted in the work directory, whatever the driver does.
     overlay: Option<sandbox::OverlayXattrs>,
     keeping: Keeping,
-    isolation: Isolation,
+    /// That of steps, or what they fail with.
+    isolation: Result<Isolation, sandbox::Error>,
+    /// Why there are no more ids, if there is one only.
+    reason: Option<String>,
     ids: IdMap,
 }
 
@@ -159,7 +162,7 @@ impl Engine {
         let mut shared = Shared::new(host.store, host.registry, host.events, host.cancel)?;
         let dir = shared.new_dir("snapshots")?;
         let store = Arc::clone(&shared.store);
-        let (isolation, overlay) = (host.choice.isolation, host.choice.overlay);
+        let overlay = host.choice.overlay;
         let keeping = Keeping::of(&host.choice.identity);
         let wanted = match host.driver {
             StorageDriver::Auto => StorageDriver::best(&host.choice),
@@ -173,8 +176,9 @@ impl Engine {
             (StorageDriver::Overlay, Some(xattrs)) => Box::new(Overlay::new(store, xattrs, dir)),
             (StorageDriver::Auto | StorageDriver::Vfs, _) => Box::new(Vfs::new(store, dir, keeping)),
         };
-        let ids = host.choice.identity.map().clone();
-        shared.sandboxed = Some(Sandboxed { driver, overlay, keeping, isolation, ids });
+        let sandbox::Choice { isolation, identity, reason, .. } = host.choice;
+        let ids = identity.map().clone();
+        shared.sandboxed = Some(Sandboxed { driver, overlay, keeping, isolation, reason, ids });
         Ok(Self { shared: Arc::new(shared) })
     }
 

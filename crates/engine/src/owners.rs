@@ -43,7 +43,7 @@ impl Keeping {
 impl Sandboxed {
     /// Whether steps see what a table says, and not what is on disk: a supervisor pretends it, the kernel does not.
     pub(crate) fn pretends_owners(&self) -> bool {
-        self.keeping == Keeping::Tables && self.isolation != Isolation::Namespaces
+        self.keeping == Keeping::Tables && self.isolation != Ok(Isolation::Namespaces)
     }
 }
 
@@ -59,7 +59,8 @@ impl Shared {
         }
         let table = union(trees);
         if !host.pretends_owners() && !table.is_empty() {
-            return Err(Cause::UnseenOwners.into());
+            let reason = host.reason.clone().unwrap_or_default();
+            return Err(Cause::UnseenOwners { reason }.into());
         }
         StepTable::write(self.new_dir("ownership")?, &table).map(Some)
     }

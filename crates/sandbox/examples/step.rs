@@ -39,7 +39,7 @@ fn try_sandbox() -> Result<u8, sandbox::Error> {
     let Some(rootfs) = arguments.next() else { return Ok(0) };
     let _entered = sandbox::enter(&choice)?;
     let spec = RunSpec {
-        isolation: choice.isolation,
+        isolation: choice.isolation?,
         rootfs: rootfs.into(),
         ownership: None,
         mounts: Vec::new(),

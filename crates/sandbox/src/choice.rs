@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::facts::{Denial, Facts};
+use crate::facts::{Denial, Fact, Facts};
 use crate::id_map::IdMap;
 use crate::identity::Identity;
 use crate::overlay::OverlayXattrs;
@@ -59,22 +59,25 @@ pub struct Requested {
 /// How steps will be run; prints as the line that a build starts with.
 #[derive(Clone, Debug)]
 pub struct Choice {
-    /// The isolation.
-    pub isolation: Isolation,
+    /// The isolation of steps; if there is none, what a step fails with. Nothing else needs any.
+    pub isolation: Result<Isolation, Error>,
     /// The ids.
     pub identity: Identity,
     /// Whether overlay mounts work on the state directory, and with which attributes.
     pub overlay: Option<OverlayXattrs>,
     /// Whether steps are kept from the machine's files by less than there could be: a supervisor, but no Landlock.
     lacks_landlock: bool,
-    /// Why there is no better identity, if there could be.
-    reason: Option<Denial>,
+    /// Why it is no better, if it could be.
+    pub reason: Option<String>,
 }
 
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let without = if self.lacks_landlock { " without Landlock" } else { "" };
-        write!(f, "isolation: {}{without}, identity: {}", self.isolation, self.identity)?;
+        match &self.isolation {
+            Ok(isolation) => write!(f, "isolation: {isolation}{without}, identity: {}", self.identity)?,
+            Err(_) => write!(f, "isolation: none, identity: {}", self.identity)?,
+        }
         match &self.reason {
             Some(reason) => write!(f, " ({reason})"),
             None => Ok(()),
@@ -82,73 +85,96 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Chooses the best that works; refuses only when nothing does.
+/// Chooses the best that works; refuses only what is asked for and does not.
 ///
 /// Namespaces with many ids come first, as what steps do is then true and costs nothing. With one id their owners must
-/// be emulated, which only isolation trace does.
+/// be emulated, which only isolation trace does. Where neither works, all but steps does.
 pub fn choose(facts: &Facts, requested: Requested) -> Result<Choice, Error> {
+    let (identity, traced) = (namespaces(facts), trace(facts));
     match requested.isolation {
-        Some(Isolation::Namespaces) => namespaces(facts).map_err(denied),
-        Some(Isolation::Trace) => trace(facts).map_err(denied),
-        None => {
-            let namespaces = namespaces(facts);
-            match (&namespaces, trace(facts)) {
-                (Ok(Choice { identity: Identity::Root(_) | Identity::Mapped { .. }, .. }), _)
-                | (Ok(_), Err(_)) => namespaces.map_err(denied),
-                (_, Ok(trace)) => Ok(trace),
-                // Of what is missing, that for which a cure is known says most.
-                (Err(first), Err(second)) => {
-                    Err(denied(if first.cure.is_some() { first.clone() } else { second }))
-                }
-            }
+        Some(Isolation::Namespaces) => {
+            let identity = identity.map_err(|denial| denied(vec![denial]))?;
+            Ok(in_namespaces(facts, identity, None))
         }
+        Some(Isolation::Trace) => {
+            traced.map_err(|denial| denied(vec![denial]))?;
+            Ok(with_one_id(facts, Ok(Isolation::Trace), "as asked".to_owned()))
+        }
+        None => Ok(match (identity, traced) {
+            (Ok(identity @ (Identity::Root(_) | Identity::Mapped { .. })), _) => {
+                in_namespaces(facts, identity, None)
+            }
+            (Ok(identity), Err(denial)) => in_namespaces(facts, identity, Some(&denial)),
+            (Ok(_), Ok(())) => with_one_id(facts, Ok(Isolation::Trace), few_ids(facts).brief()),
+            (Err(denial), Ok(())) => with_one_id(facts, Ok(Isolation::Trace), denial.brief()),
+            (Err(first), Err(second)) => {
+                let reason = joined(&[first.brief(), second.brief()]);
+                with_one_id(facts, Err(denied(vec![first, second])), reason)
+            }
+        }),
     }
 }
 
-fn namespaces(facts: &Facts) -> Result<Choice, Denial> {
+/// As whom to work in namespaces, where they are of use.
+fn namespaces(facts: &Facts) -> Result<Identity, Denial> {
     let Some(identity) = &facts.identity else {
         let denial = facts.single_map.denial().or(facts.real_root.denial());
         return Err(denial.cloned().unwrap_or_else(unknown));
     };
-    let needed = [&facts.bind, &facts.tmpfs, &facts.pivot_root];
-    if let Some(denial) = needed.into_iter().find_map(|fact| fact.denial()) {
-        return Err(denial.clone());
+    match first_denial(&[&facts.bind, &facts.tmpfs, &facts.pivot_root]) {
+        None => Ok(identity.clone()),
+        Some(denial) => Err(denial.clone()),
     }
-    let reason = match identity {
-        Identity::Single(_) => facts.subordinate_map.denial().cloned(),
-        Identity::Root(_) | Identity::Mapped { .. } => None,
-    };
-    Ok(Choice {
-        isolation: Isolation::Namespaces,
-        identity: identity.clone(),
-        overlay: facts.overlay_xattrs,
-        lacks_landlock: false,
-        reason,
-    })
 }
 
-/// Owners are in a table, and the only ids that the kernel knows of are those of this process.
-fn trace(facts: &Facts) -> Result<Choice, Denial> {
+fn trace(facts: &Facts) -> Result<(), Denial> {
     if let Some(denial) = crate::trace::denial() {
         return Err(denial);
     }
-    let needed = [&facts.ptrace, &facts.seccomp_filter, &facts.seccomp_notify];
-    if let Some(denial) = needed.into_iter().find_map(|fact| fact.denial()) {
-        return Err(denial.clone());
-    }
-    let without_namespaces = facts.single_map.denial();
-    let without_many_ids = facts.subordinate_map.denial();
-    Ok(Choice {
-        isolation: Isolation::Trace,
-        identity: Identity::Single(IdMap::single(facts.uid, facts.gid)),
-        overlay: None,
-        lacks_landlock: !facts.landlock.is_allowed(),
-        reason: without_namespaces.or(without_many_ids).cloned(),
-    })
+    let needed = [&facts.ptrace, &facts.seccomp_filter, &facts.seccomp_notify, &facts.supervision];
+    first_denial(&needed).map_or(Ok(()), |denial| Err(denial.clone()))
 }
 
-fn denied(denial: Denial) -> Error {
-    Error::NoIsolation { denial }
+fn first_denial<'a>(facts: &[&'a Fact]) -> Option<&'a Denial> {
+    facts.iter().find_map(|fact| fact.denial())
+}
+
+fn in_namespaces(facts: &Facts, identity: Identity, without_trace: Option<&Denial>) -> Choice {
+    let reason = matches!(identity, Identity::Single(_)).then(|| {
+        let reasons: Vec<_> =
+            std::iter::once(&few_ids(facts)).chain(without_trace).map(Denial::brief).collect();
+        joined(&reasons)
+    });
+    let (isolation, overlay) = (Ok(Isolation::Namespaces), facts.overlay_xattrs);
+    Choice { isolation, identity, overlay, lacks_landlock: false, reason }
+}
+
+/// Owners are in a table, and the only ids that the kernel knows of are those of this process.
+fn with_one_id(facts: &Facts, isolation: Result<Isolation, Error>, reason: String) -> Choice {
+    let identity = Identity::Single(IdMap::single(facts.uid, facts.gid));
+    let lacks_landlock = isolation.is_ok() && !facts.landlock.is_allowed();
+    Choice { isolation, identity, overlay: None, lacks_landlock, reason: Some(reason) }
+}
+
+/// Why there are no more ids than one: root has a right to all of its own, others to those that they were given.
+fn few_ids(facts: &Facts) -> Denial {
+    let way = if facts.uid == 0 { &facts.own_map } else { &facts.subordinate_map };
+    way.denial().cloned().unwrap_or_else(unknown)
+}
+
+fn denied(denials: Vec<Denial>) -> Error {
+    Error::NoIsolation { denials }
+}
+
+/// Each reason once.
+pub(crate) fn joined(reasons: &[String]) -> String {
+    let mut told: Vec<&str> = Vec::new();
+    for reason in reasons {
+        if !told.contains(&reason.as_str()) {
+            told.push(reason);
+        }
+    }
+    told.join("; ")
 }
 
 fn unknown() -> Denial {
@@ -164,7 +190,7 @@ fn unknown() -> Denial {
 mod tests {
     use super::*;
     use crate::capabilities::{CapabilitySet, Held};
-    use crate::facts::{Fact, Seccomp};
+    use crate::facts::Seccomp;
 
     fn denial(why: &str) -> Denial {
         Denial { call: "call".to_owned(), errno: None, why: why.to_owned(), cure: Some("a cure".to_owned()) }
@@ -196,6 +222,7 @@ mod tests {
             ptrace: allowed(),
             seccomp_filter: allowed(),
             seccomp_notify: allowed(),
+            supervision: allowed(),
             landlock: allowed(),
             identity,
         }
@@ -222,9 +249,30 @@ mod tests {
         let line = "isolation: trace without Landlock, identity: single (call: no namespaces)";
         assert_eq!(chosen(&bare), line);
         let left = without_ptrace(facts(single()));
-        assert_eq!(chosen(&left), "isolation: namespaces, identity: single (call: no helper)");
-        let error = choose(&without_ptrace(facts(None)), Requested::default()).unwrap_err();
-        assert_eq!(error.to_string(), "cannot isolate RUN steps here: call: no namespaces");
+        let both = "isolation: namespaces, identity: single (call: no helper; call: no tracing)";
+        assert_eq!(chosen(&left), both);
+    }
+
+    #[test]
+    fn without_any_isolation_it_is_steps_that_fail_and_all_that_is_missing_is_named() {
+        let facts = Facts { ptrace: Fact::Denied(denial("no tracing")), ..facts(None) };
+        let choice = choose(&facts, Requested::default()).unwrap();
+        let reason = "call: no namespaces; call: no tracing";
+        assert_eq!(choice.to_string(), format!("isolation: none, identity: single ({reason})"));
+        let error = choice.isolation.unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot isolate RUN steps here: {reason}"));
+        assert_eq!(error.hint().as_deref(), Some("a cure"));
+    }
+
+    #[test]
+    fn what_is_asked_for_needs_no_other_reason() {
+        let asked = Requested { isolation: Some(Isolation::Trace) };
+        let root = facts(Some(Identity::Root(IdMap::single(0, 0))));
+        let choice = choose(&root, asked).unwrap();
+        assert_eq!(choice.to_string(), "isolation: trace, identity: single (as asked)");
+        let broken = Facts { supervision: Fact::Denied(denial("no memory")), ..root };
+        let error = choose(&broken, asked).unwrap_err();
+        assert_eq!(error.to_string(), "cannot isolate RUN steps here: call: no memory");
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Surroundings {
             Error::Lost { signal: Some(libc::SIGSYS), .. } => Denial {
                 call: "seccomp".to_owned(),
                 errno: None,
-                why: "the seccomp profile of the pod kills processes that try".to_owned(),
+                why: "kills processes that try".to_owned(),
                 cure: Some(ALLOW_BY_SECCOMP.to_owned()),
             },
             Error::IdMapHelper { ref program, ref message } => {
@@ -78,25 +78,25 @@ impl Surroundings {
         let refused = matches!(errno, Errno::PERM | Errno::ACCES);
         if creates_namespace && (errno == Errno::NOSPC || refused) && self.max_user_namespaces == Some(0) {
             return (
-                "the node allows no user namespaces",
+                "denied: user.max_user_namespaces is 0",
                 Some("on the node: sysctl -w user.max_user_namespaces=15000"),
             );
         }
         if creates_namespace && matches!(errno, Errno::NOSPC | Errno::USERS) {
             return (
-                "the limit of user namespaces, or of their nesting, is reached",
+                "denied by the limit of user namespaces, or of their nesting",
                 Some("on the node: raise user.max_user_namespaces"),
             );
         }
         if creates_namespace && refused && self.unprivileged_clone == Some(0) {
             return (
-                "the node allows user namespaces to root only",
+                "denied to all but root by kernel.unprivileged_userns_clone",
                 Some("on the node: sysctl -w kernel.unprivileged_userns_clone=1"),
             );
         }
         if refused && self.apparmor_restriction == Some(1) {
             return (
-                "AppArmor restricts unprivileged user namespaces on this node",
+                "denied by AppArmor",
                 Some(
                     "on the node: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or in the pod \
                      `appArmorProfile: {type: Unconfined}`",
@@ -104,19 +104,19 @@ impl Surroundings {
             );
         }
         if (refused || errno == Errno::NOSYS) && self.seccomp == Seccomp::Filtered {
-            return ("the seccomp profile of the pod denies it", Some(ALLOW_BY_SECCOMP));
+            return ("denied by seccomp", Some(ALLOW_BY_SECCOMP));
         }
         match (call, errno) {
             ("write uid_map" | "write gid_map", Errno::PERM) => (
-                "mapping root needs SETFCAP, other ids SETUID and SETGID",
+                "denied: mapping root needs SETFCAP, other ids SETUID and SETGID",
                 Some("in the pod's securityContext: `capabilities: {add: [SETUID, SETGID, SETFCAP]}`"),
             ),
             ("unshare(CLONE_NEWUSER)", Errno::INVAL) => {
-                ("the kernel was built without user namespaces", None)
+                ("unknown to this kernel, which has no user namespaces", None)
             }
-            (_, Errno::NOSYS) => ("the kernel lacks it", Some("use Linux 5.12 or later")),
-            (_, Errno::PERM | Errno::ACCES) => ("a security module or the container runtime denies it", None),
-            _ => ("the kernel does not support it here", None),
+            (_, Errno::NOSYS) => ("unknown to this kernel", Some("use Linux 5.12 or later")),
+            (_, Errno::PERM | Errno::ACCES) => ("denied by a security module or the container runtime", None),
+            _ => ("not supported by the kernel here", None),
         }
     }
 }
@@ -148,18 +148,18 @@ mod tests {
         let ubuntu = Surroundings { apparmor_restriction: Some(1), ..OPEN };
         let unshare = "unshare(CLONE_NEWUSER)";
         let table = [
-            (filtered, unshare, Errno::PERM, "seccomp profile"),
-            (filtered, unshare, Errno::NOSYS, "seccomp profile"),
-            (filtered, "fsmount", Errno::PERM, "seccomp profile"),
-            (none_allowed, unshare, Errno::NOSPC, "allows no user namespaces"),
+            (filtered, unshare, Errno::PERM, "by seccomp"),
+            (filtered, unshare, Errno::NOSYS, "by seccomp"),
+            (filtered, "fsmount", Errno::PERM, "by seccomp"),
+            (none_allowed, unshare, Errno::NOSPC, "max_user_namespaces is 0"),
             (OPEN, unshare, Errno::NOSPC, "limit of user namespaces"),
             (OPEN, unshare, Errno::USERS, "limit of user namespaces"),
-            (debian, unshare, Errno::PERM, "to root only"),
+            (debian, unshare, Errno::PERM, "to all but root"),
             (ubuntu, "write uid_map", Errno::PERM, "AppArmor"),
             (OPEN, "write uid_map", Errno::PERM, "SETFCAP"),
-            (OPEN, unshare, Errno::INVAL, "without user namespaces"),
+            (OPEN, unshare, Errno::INVAL, "no user namespaces"),
             (OPEN, unshare, Errno::PERM, "security module"),
-            (OPEN, "mount_setattr", Errno::NOSYS, "kernel lacks it"),
+            (OPEN, "mount_setattr", Errno::NOSYS, "unknown to this kernel"),
         ];
         for (surroundings, call, errno, expected) in table {
             let (why, _) = surroundings.cause(call, errno);

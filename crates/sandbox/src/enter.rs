@@ -15,11 +15,11 @@ pub struct Entered(());
 
 /// Enters the namespaces of `choice`; what is mounted from then on vanishes when the builder ends.
 ///
-/// For isolation trace there is nothing to enter. Real root goes there itself. Otherwise the function returns in a forked child, which is root of its user namespace
+/// Without namespaces there is nothing to enter. Real root goes there itself. Otherwise the function returns in a forked child, which is root of its user namespace
 /// and keeps arguments, environment, open files and working directory, while the parent passes signals on to it and
 /// ends as it ends. The child is killed if the parent is. To be called while the process has a single thread.
 pub fn enter(choice: &Choice) -> Result<Entered, Error> {
-    if choice.isolation == Isolation::Trace {
+    if choice.isolation != Ok(Isolation::Namespaces) {
         return Ok(Entered(()));
     }
     if let Identity::Root(_) = choice.identity {

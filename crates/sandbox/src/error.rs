@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::choice::joined;
 use crate::errno::Errno;
 use crate::facts::Denial;
 
@@ -21,10 +22,10 @@ pub enum Error {
         errno: Errno,
     },
     /// Nothing that this machine or pod allows is enough to run a command in a root file system.
-    #[error("cannot isolate RUN steps here: {denial}")]
+    #[error("cannot isolate RUN steps here: {}", briefly(denials))]
     NoIsolation {
-        /// The first thing that is needed and denied.
-        denial: Denial,
+        /// What is needed and denied, for each way of isolation.
+        denials: Vec<Denial>,
     },
     /// Namespaces can be entered by single-threaded processes only.
     #[error("cannot enter a namespace from a process with {threads} threads")]
@@ -131,6 +132,10 @@ impl std::fmt::Display for IdKind {
     }
 }
 
+fn briefly(denials: &[Denial]) -> String {
+    joined(&denials.iter().map(Denial::brief).collect::<Vec<_>>())
+}
+
 fn by(signal: Option<i32>) -> String {
     signal.map_or_else(String::new, |signal| format!(" (signal {signal})"))
 }
@@ -139,7 +144,7 @@ impl Error {
     /// What the user can do about it, if anything.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoIsolation { denial } => denial.cure.clone(),
+            Self::NoIsolation { denials } => denials.iter().find_map(|denial| denial.cure.clone()),
             Self::IdMapHelper { .. } => {
                 Some("check the entries of this user in /etc/subuid and /etc/subgid".to_owned())
             }

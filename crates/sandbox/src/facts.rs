@@ -44,10 +44,19 @@ pub struct Denial {
     pub call: String,
     /// Its answer, if it was a kernel call that was made.
     pub errno: Option<Errno>,
-    /// The likely reason.
+    /// The likely reason; completes the call to a sentence if that was made.
     pub why: String,
     /// What to change in the pod's securityContext or on the node, if that is known.
     pub cure: Option<String>,
+}
+
+impl Denial {
+    /// In a few words, for the first line of a build: `unshare denied by seccomp`.
+    pub fn brief(&self) -> String {
+        let name = self.call.split('(').next().unwrap_or_default();
+        let colon = if self.errno.is_some() { "" } else { ":" };
+        format!("{name}{colon} {}", self.why)
+    }
 }
 
 impl fmt::Display for Denial {
@@ -118,6 +127,8 @@ pub struct Facts {
     pub seccomp_filter: Fact,
     /// Answering system calls of a child.
     pub seccomp_notify: Fact,
+    /// Tracing a child and answering it, with access to its memory and its table of files.
+    pub supervision: Fact,
     /// Landlock.
     pub landlock: Fact,
 
@@ -127,7 +138,7 @@ pub struct Facts {
 
 impl Facts {
     /// Every fact with its name, in the order in which they build on each other.
-    pub fn named(&self) -> [(&'static str, &Fact); 15] {
+    pub fn named(&self) -> [(&'static str, &Fact); 16] {
         [
             ("real root", &self.real_root),
             ("user namespace with own id map", &self.own_map),
@@ -143,6 +154,7 @@ impl Facts {
             ("ptrace", &self.ptrace),
             ("seccomp filter", &self.seccomp_filter),
             ("seccomp user notification", &self.seccomp_notify),
+            ("supervision of a child", &self.supervision),
             ("Landlock", &self.landlock),
         ]
     }

@@ -18,7 +18,12 @@ pub(crate) fn denial() -> Option<Denial> {
     })
 }
 
+/// Fails, as a step would.
+pub(crate) fn supervise_a_child() -> Result<(), Error> {
+    denial().map_or(Ok(()), |denial| Err(Error::NoIsolation { denials: vec![denial] }))
+}
+
 /// Never gets so far: nothing chooses it.
 pub(crate) fn keep(_: RunSpec, _: &UnixStream) -> Result<(), Error> {
-    denial().map_or(Ok(()), |denial| Err(Error::NoIsolation { denial }))
+    supervise_a_child()
 }

@@ -27,7 +27,7 @@ impl Cause {
             Self::UnknownName { kind, .. } => {
                 Some(format!("create the {kind} in an earlier RUN, or write its number instead"))
             }
-            Self::UnmappedId { .. } | Self::UnseenOwners => Some(
+            Self::UnmappedId { .. } | Self::UnseenOwners { .. } => Some(
                 "`builder doctor` tells how to get more ids (subordinate ids, CAP_SETUID and CAP_SETGID, or root)".into(),
             ),
             Self::MissingSecret { id } => Some(format!("give it with `--secret id={id},src=FILE` or `--secret id={id},env=NAME`")),

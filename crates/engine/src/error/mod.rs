@@ -327,8 +327,11 @@ pub enum Cause {
     )]
     OverlayWithOneId,
     /// A RUN that would see, and write, other owners and modes than those that its files have.
-    #[error("a step in namespaces of one id cannot see whom the files that it needs belong to")]
-    UnseenOwners,
+    #[error("a step in namespaces of one id cannot see whom the files that it needs belong to ({reason})")]
+    UnseenOwners {
+        /// Why there is one id, and why nothing can pretend that there are more.
+        reason: String,
+    },
     /// A table of owners cannot be read or written.
     #[error(transparent)]
     Ownership(#[from] ownership::Error),

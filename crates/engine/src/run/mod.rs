@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use layer::{Ownership, Root};
-use sandbox::{Access, CapabilitySet, Mount, Protection, RunSpec};
+use sandbox::{Access, CapabilitySet, Isolation, Mount, Protection, RunSpec};
 
 use crate::Shared;
 use crate::error::{Cause, Error};
@@ -113,6 +113,7 @@ impl Solver<'_> {
         if op.is_empty {
             return Ok(());
         }
+        let isolation = self.shared.isolation()?;
         let user = user(root, &op.user)?;
         self.shared.check_ids(user.uid, user.gid)?;
         // Runtimes make a missing working directory as root.
@@ -130,7 +131,7 @@ impl Solver<'_> {
         let mut env = environment(op, &user.home);
         env.append(&mut mounted.env);
         let spec = RunSpec {
-            isolation: self.shared.host()?.isolation,
+            isolation,
             rootfs: root.path().to_owned(),
             ownership: table.as_ref().map(StepTable::path),
             mounts,
@@ -158,6 +159,12 @@ impl Solver<'_> {
 }
 
 impl Shared {
+    /// How steps are isolated; fails where nothing can do that.
+    fn isolation(&self) -> Result<Isolation, Error> {
+        let isolation = self.host()?.isolation.clone();
+        Ok(isolation.map_err(|source| Cause::Sandbox { action: "run the command", source })?)
+    }
+
     /// An error if there is no such user or group in the builder's namespace, and none can be pretended.
     fn check_ids(&self, uid: u32, gid: u32) -> Result<(), Error> {
         let host = self.host()?;

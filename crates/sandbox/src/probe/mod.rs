@@ -86,6 +86,7 @@ pub fn probe(state_dir: &Path, settings: &ProbeSettings) -> Result<Facts, Error>
         ptrace: tracing::ptrace(&around),
         seccomp_filter: tracing::seccomp_filter(&around),
         seccomp_notify: tracing::seccomp_notify(&around),
+        supervision: tracing::supervision(&around),
         landlock: tracing::landlock(&around),
         identity: best,
     })

@@ -8,6 +8,7 @@ use crate::error::{Attempt, Error};
 use crate::facts::Fact;
 use crate::process::{self, ask_child, retry};
 use crate::sys::{self, Forked};
+use crate::trace;
 
 pub(super) fn ptrace(around: &Surroundings) -> Fact {
     fact(ask_child(try_ptrace), around)
@@ -19,6 +20,11 @@ pub(super) fn seccomp_filter(around: &Surroundings) -> Fact {
 
 pub(super) fn seccomp_notify(around: &Surroundings) -> Fact {
     fact(ask_child(|| load_filter(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)), around)
+}
+
+/// All of it together, as isolation trace does it: what is allowed one by one may still not be enough.
+pub(super) fn supervision(around: &Surroundings) -> Fact {
+    fact(ask_child(trace::supervise_a_child), around)
 }
 
 pub(super) fn landlock(around: &Surroundings) -> Fact {

@@ -30,6 +30,12 @@ impl From<OwnedFd> for Listener {
     }
 }
 
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl Listener {
     /// Waits for the next call; `ENOENT` if its process ended in the meantime.
     pub(super) fn receive(&self) -> Result<Notification, Errno> {

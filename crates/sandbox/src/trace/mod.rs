@@ -29,10 +29,11 @@ mod supervisor;
 mod tasks;
 mod tracee;
 mod tracer;
+mod trial;
 mod walk;
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ use self::place::View;
 use self::supervisor::Supervisor;
 use self::tasks::{Directories, Tasks};
 use self::tracer::Tracer;
+
+pub(crate) use self::trial::supervise_a_child;
 
 /// Why steps cannot be traced on this processor, if they cannot.
 pub(crate) fn denial() -> Option<Denial> {
@@ -152,15 +155,14 @@ fn begin(
         confinement.enter().attempt("landlock_restrict_self", starting)?;
     }
     let listener = kernel::load_filter(&filter::program()).attempt("seccomp", starting)?;
-    let fds = [listener.as_raw_fd()];
-    sendmsg::<()>(
-        supervisor.as_raw_fd(),
-        &[IoSlice::new(&[1])],
-        &[ControlMessage::ScmRights(&fds)],
-        MsgFlags::empty(),
-        None,
-    )
-    .attempt("sendmsg", starting)?;
+    send_listener(supervisor, listener.as_raw_fd()).attempt("sendmsg", starting)
+}
+
+/// Gives the other end of the filter to the parent.
+fn send_listener(parent: &UnixStream, listener: RawFd) -> Result<(), Errno> {
+    let (byte, fds) = ([IoSlice::new(&[1])], [listener]);
+    let with_it = [ControlMessage::ScmRights(&fds)];
+    sendmsg::<()>(parent.as_raw_fd(), &byte, &with_it, MsgFlags::empty(), None)?;
     Ok(())
 }
 

@@ -91,7 +91,7 @@ impl Setting {
         let isolation = if who == Who::Traced { Isolation::Trace } else { Isolation::Namespaces };
         let choice = sandbox::choose(&facts, Requested { isolation: Some(isolation) }).unwrap();
         let expected = match &choice.identity {
-            _ if who == Who::Traced => choice.isolation == Isolation::Trace,
+            _ if who == Who::Traced => choice.isolation == Ok(Isolation::Trace),
             Identity::Root(_) => who == Who::Root,
             Identity::Single(_) => matches!(who, Who::Single | Who::MaskedSingle),
             Identity::Mapped { writer: MapWriter::OwnCapabilities, .. } => {
@@ -115,7 +115,7 @@ impl Setting {
     /// A step of root that runs a shell script.
     pub(crate) fn script(&self, script: &str) -> RunSpec {
         RunSpec {
-            isolation: self.choice.isolation,
+            isolation: self.choice.isolation.clone().unwrap(),
             rootfs: self.root(),
             ownership: None,
             mounts: Vec::new(),
