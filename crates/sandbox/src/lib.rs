@@ -24,6 +24,7 @@ mod error;
 mod facts;
 mod id_map;
 mod identity;
+mod machine;
 mod mount_points;
 mod mounts;
 mod overlay;

@@ -19,7 +19,7 @@ use crate::error::{Attempt, Error};
 use crate::mounts::proc_path;
 
 /// As many links as the kernel follows in one lookup (`path_resolution(7)`).
-const LINKS: u32 = 40;
+pub(crate) const LINKS: u32 = 40;
 
 /// How often a lookup is repeated on a busy machine: some milliseconds.
 const ATTEMPTS: u32 = 10_000;

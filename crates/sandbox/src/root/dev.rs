@@ -8,20 +8,8 @@ use rustix::mount::MountAttrFlags;
 
 use crate::errno::Errno;
 use crate::error::{Attempt, Error};
+use crate::machine::{DEVICE_LINKS, DEVICES};
 use crate::mounts::{Depth, attach, clone_tree, new_file_system, open_path};
-
-/// Names and numbers (admin-guide/devices.txt).
-const NODES: [(&str, u32, u32); 6] =
-    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-
-const LINKS: [(&str, &str); 6] = [
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-    ("ptmx", "pts/ptmx"),
-    ("core", "/proc/kcore"),
-];
 
 const PLAIN: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
@@ -29,10 +17,10 @@ const PLAIN: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrF
 pub(super) fn mount(target: &OwnedFd) -> Result<(), Error> {
     let dev = new_file_system("tmpfs", &[("mode", "755"), ("size", "65536k")], PLAIN)?;
     attach(&dev, target, "/dev")?;
-    for (name, major, minor) in NODES {
+    for (name, major, minor) in DEVICES {
         make_node(&dev, name, makedev(major, minor))?;
     }
-    for (name, link) in LINKS {
+    for (name, link) in DEVICE_LINKS {
         symlinkat(link, &dev, name).attempt("symlinkat", || format!("make `/dev/{name}`"))?;
     }
     mount_below(&dev, "pts", new_devpts()?)?;

@@ -9,25 +9,12 @@ use rustix::mount::MountAttrFlags;
 
 use crate::errno::Errno;
 use crate::error::{Attempt, Error};
+use crate::machine::{HIDDEN_IN_PROC, HIDDEN_IN_SYS};
 use crate::mount_points::Kind;
 use crate::mounts::{Depth, attach, clone_tree, new_file_system, open_path, restrict};
 use crate::spec::Protection;
 
-/// Hidden by BuildKit or buildah.
-const MASKED_IN_PROC: [&str; 10] = [
-    "acpi",
-    "asound",
-    "interrupts",
-    "kcore",
-    "keys",
-    "latency_stats",
-    "sched_debug",
-    "scsi",
-    "timer_list",
-    "timer_stats",
-];
 const READ_ONLY_IN_PROC: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
-const MASKED_IN_SYS: [&str; 3] = ["firmware", "devices/virtual/powercap", "fs/selinux"];
 
 /// What no kernel file system needs.
 const PLAIN: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
@@ -50,7 +37,7 @@ pub(super) fn mount_proc(target: &OwnedFd, protection: Protection) -> Result<(),
     for path in READ_ONLY_IN_PROC {
         make_read_only(&proc, path, depth)?;
     }
-    mask_all(&proc, "/proc", &MASKED_IN_PROC)
+    mask_all(&proc, "/proc", &HIDDEN_IN_PROC)
 }
 
 /// Mounts what we see of /sys, read-only if it is to be protected; a new one would need a network namespace of our own.
@@ -64,7 +51,7 @@ pub(super) fn mount_sys(target: &OwnedFd, protection: Protection) -> Result<(), 
     }
     restrict(&sys, PLAIN | MountAttrFlags::MOUNT_ATTR_RDONLY, Depth::Recursive, "/sys")?;
     attach(&sys, target, "/sys")?;
-    mask_all(&sys, "/sys", &MASKED_IN_SYS)
+    mask_all(&sys, "/sys", &HIDDEN_IN_SYS)
 }
 
 fn visible(path: &str) -> Result<OwnedFd, Error> {

@@ -17,20 +17,9 @@ use rustix::fs::{
 use super::owners::Owners;
 use super::place::{self, MountPoint, Shown};
 use crate::error::{Attempt, Error};
+use crate::machine::{DEVICE_LINKS, DEVICES};
 use crate::mount_points::{Kind as PointKind, Missing, clean, find, make_empty, open_inside};
 use crate::spec::{Access, Content, Limits, Mount, RunSpec, TmpfsStart};
-
-/// Devices that every container has.
-const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
-
-const LINKS: [(&str, &str); 6] = [
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-    ("ptmx", "pts/ptmx"),
-    ("core", "/proc/kcore"),
-];
 
 /// All that is mounted, and the directory that goes when this is dropped.
 pub(super) struct Mounts {
@@ -101,7 +90,7 @@ impl Mounts {
     fn make_dev(&mut self, owners: &Owners) -> Result<(), Error> {
         let dir = self.scratch.new_dir()?;
         let doing = || "make `/dev`".to_owned();
-        for (name, target) in LINKS {
+        for (name, target) in DEVICE_LINKS {
             symlink(target, dir.join(name)).attempt("symlink", doing)?;
         }
         for name in ["pts", "shm"] {
@@ -111,7 +100,7 @@ impl Mounts {
         set_mode(&shm, owners, 0o1777)?;
         let nosuid = Limits { nosuid: true, ..Limits::default() };
         self.show("/dev", open(&dir)?, nosuid, Shown::Files)?;
-        for name in DEVICES {
+        for (name, ..) in DEVICES {
             let host = Path::new("/dev").join(name);
             // A pod without terminals has no /dev/tty, and a build needs none.
             let Ok(device) = open(&host) else { continue };

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::credentials::Credentials;
 use super::place::{MountPoint, Place, Shown, View};
 use super::tasks::{Task, Tasks};
+use crate::machine::{HIDDEN_IN_PROC, HIDDEN_IN_SYS};
 use crate::spec::{Access, Limits};
 
 /// Where the step has it.
@@ -19,23 +20,6 @@ const PROC: &str = "/proc";
 
 /// What the kernel puts behind the name of a file that has none any more (`proc_pid_fd(5)`).
 pub(super) const GONE: &[u8] = b" (deleted)";
-
-/// Hidden, as in containers.
-const HIDDEN: [&str; 10] = [
-    "acpi",
-    "asound",
-    "interrupts",
-    "kcore",
-    "keys",
-    "latency_stats",
-    "sched_debug",
-    "scsi",
-    "timer_list",
-    "timer_stats",
-];
-
-/// As above, in /sys.
-const HIDDEN_IN_SYS: [&str; 3] = ["/sys/firmware", "/sys/devices/virtual/powercap", "/sys/fs/selinux"];
 
 /// What a link of /proc stands for.
 #[derive(Debug)]
@@ -81,13 +65,16 @@ fn entry(path: &Path) -> Option<Entry<'_>> {
 
 /// `ENOENT` for what is of no process of the step, or tells of the machine.
 pub(super) fn check_visible(path: &Path, tasks: &Tasks) -> Result<(), Errno> {
-    if HIDDEN_IN_SYS.iter().any(|hidden| path == Path::new(hidden)) {
+    if path
+        .strip_prefix("/sys")
+        .is_ok_and(|below| HIDDEN_IN_SYS.iter().any(|hidden| below == Path::new(hidden)))
+    {
         return Err(Errno::NOENT);
     }
     let Some(entry) = entry(path) else { return Ok(()) };
     let is_visible = match entry.id {
         Some(id) => tasks.contains(id),
-        None => !entry.rest.first().is_some_and(|name| HIDDEN.iter().any(|hidden| name == hidden)),
+        None => !entry.rest.first().is_some_and(|name| HIDDEN_IN_PROC.iter().any(|hidden| name == hidden)),
     };
     if is_visible { Ok(()) } else { Err(Errno::NOENT) }
 }

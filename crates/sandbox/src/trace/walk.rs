@@ -16,9 +16,7 @@ use super::permission::{Wish, check};
 use super::place::{FileId, HANDLE, Place, Shown, View};
 use super::proc::{self, Magic};
 use super::tasks::{Task, Tasks};
-
-/// As many links as the kernel follows in one lookup (`path_resolution(7)`).
-const LINKS: u32 = 40;
+use crate::mount_points::LINKS;
 
 /// The longest name of one file (limits.h).
 const NAME_MAX: usize = 255;
