@@ -15,17 +15,6 @@ const fn always(why: &'static str, calls: &'static [&'static str]) -> Difference
 }
 
 pub(crate) const DIFFERENCES: &[Difference] = &[
-    // Programs.
-    always(
-        "a program is executed from a descriptor of the supervisor's, which its auxiliary vector tells",
-        &["> part: AT_EXECFN", "> part: the name of the thread"],
-    ),
-    always("a descriptor of a script is read before it closes", &["execute fexecve of a script that closes"]),
-    always(
-        "#! lines are read by the supervisor, without the kernel's oddities",
-        &["script nothing", "script zero", "script long > part: argv"],
-    ),
-    always("a program whose loader cannot be had is no program", &["image no-loader", "image loader-is-"]),
     // Owners.
     always(
         "a device is an empty file on disk, as reading its directory tells",

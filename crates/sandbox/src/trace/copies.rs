@@ -96,9 +96,8 @@ impl Copies {
         mount.map_or(self.of_root, |index| self.of_mounts.get(index).is_some_and(|needed| *needed))
     }
 
-    /// Opens a file for reading that is to be executed.
-    pub(super) fn open_to_execute(&self, place: &Place) -> Result<OwnedFd, Errno> {
-        let file = reopen(place, OFlags::RDONLY)?;
+    /// What is to be executed in place of `file`, which is open for reading.
+    pub(super) fn to_execute(&self, place: &Place, file: OwnedFd) -> Result<OwnedFd, Errno> {
         if self.are_needed(place.mount) { self.copy(place, file, OFlags::RDONLY) } else { Ok(file) }
     }
 

@@ -208,6 +208,9 @@ fn last() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
+/// What linux/ptrace.h calls `PTRACE_EVENT_STOP`.
+pub(super) const EVENT_STOP: i32 = 128;
+
 /// How a traced thread changed its state (ptrace(2), "Stopped states").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
@@ -245,9 +248,7 @@ impl Status {
 
     /// A stop by job control, or the signal that asks for it.
     pub(super) fn is_job_control(self) -> bool {
-        /// `PTRACE_EVENT_STOP`.
-        const STOP: i32 = 128;
-        matches!(self, Self::Signal(libc::SIGSTOP) | Self::Event(STOP, _))
+        matches!(self, Self::Signal(libc::SIGSTOP) | Self::Event(EVENT_STOP, _))
     }
 
     /// A breakpoint.

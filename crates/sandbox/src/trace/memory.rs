@@ -9,6 +9,12 @@ use rustix::io::Errno;
 /// The longest path with its NUL (limits.h).
 pub(super) const PATH_MAX: usize = 4096;
 
+/// What a function may use below the stack pointer (System V ABI, "The Stack Frame").
+pub(super) const RED_ZONE: u64 = 128;
+
+/// The smallest piece of memory that is there or is not.
+pub(super) const PAGE: u64 = 4096;
+
 /// The memory of the process that a thread belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memory(Pid);
@@ -56,11 +62,10 @@ impl Memory {
     ///
     /// Read page by page, as the next one may not be there.
     pub(super) fn string(self, address: u64, limit: usize, too_long: Errno) -> Result<Vec<u8>, Errno> {
-        const PAGE: usize = 4096;
         let mut string = Vec::new();
         let mut at = address;
         while string.len() < limit {
-            let to_page_end = PAGE - usize::try_from(at % PAGE as u64).unwrap_or(0);
+            let to_page_end = usize::try_from(PAGE - at % PAGE).unwrap_or(0);
             let wanted = to_page_end.min(limit - string.len()).min(512);
             let begin = string.len();
             string.resize(begin + wanted, 0);

@@ -7,7 +7,7 @@
 //! the filter by some mistake of ours finds nothing: they may read and execute files of the root, and write to none but
 //! those that the supervisor opened for them.
 //!
-//! Start reading with `supervisor.rs` and `calls/mod.rs`; who a process believes to be is in `credentials.rs`, what it
+//! Start reading with `supervisor.rs` and `calls/mod.rs`; who a process believes to be is in `credentials/`, what it
 //! sees in `place.rs`, how a path is looked up in `walk.rs`.
 
 mod calls;

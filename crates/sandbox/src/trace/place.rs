@@ -258,6 +258,26 @@ pub(super) fn name_of(handle: impl AsFd) -> String {
     crate::mounts::proc_path(handle)
 }
 
+/// A file that a thread has open, of whatever kind, as a handle; `EBADF` if it has not.
+pub(super) fn open_file(tid: i32, fd: i32) -> Result<OwnedFd, Errno> {
+    if fd < 0 {
+        return Err(Errno::BADF);
+    }
+    let name = format!("/proc/{tid}/fd/{fd}");
+    match openat(CWD, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+        Err(Errno::NOENT) => Err(Errno::BADF),
+        file => file,
+    }
+}
+
+/// The flags with which a thread has a file open (`proc_pid_fdinfo(5)`); none if it has not.
+pub(super) fn flags_of(tid: i32, fd: i32) -> OFlags {
+    let info = std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{fd}")).unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    OFlags::from_bits_retain(flags.unwrap_or(0))
+}
+
 /// A name in a directory, without a path.
 pub(super) fn is_name(name: &OsStr) -> bool {
     !name.is_empty() && !name.as_bytes().contains(&b'/')

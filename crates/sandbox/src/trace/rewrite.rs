@@ -12,16 +12,13 @@ use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
 use super::calls::{Call, OFFERED, Opened};
-use super::memory::Memory;
+use super::memory::{Memory, RED_ZONE};
 use super::permission::{Wish, check};
 use super::place::{FileId, Place, real_path};
 use super::supervisor::Supervisor;
 use super::tasks::Task;
-use super::walk::{Bound, Found, Last, Walk};
+use super::walk::{Found, Last, Walk};
 use crate::spec::Network;
-
-/// What a function may use below the stack pointer (System V ABI, "The Stack Frame").
-const RED_ZONE: u64 = 128;
 
 /// The longest path of a socket, without a NUL (unix(7)).
 const SOCKET_PATH_MAX: usize = 107;
@@ -78,21 +75,8 @@ impl Rewrite<'_> {
         }
     }
 
-    fn walk(&self) -> Walk<'_> {
-        Walk {
-            view: &self.supervisor.view,
-            owners: &self.supervisor.owners,
-            task: self.task,
-            tasks: &self.supervisor.tasks,
-            credentials: &self.task.credentials,
-            no_links: false,
-            no_magic: false,
-            bound: Bound::None,
-        }
-    }
-
     fn find(&self, path: &[u8], last: Last) -> Result<Found, Errno> {
-        self.walk().find(&self.task.directories.cwd, path, last)
+        Walk::new(self.supervisor, self.task).find(&self.task.directories.cwd, path, last)
     }
 
     /// Puts `bytes` below the stack; returns where.

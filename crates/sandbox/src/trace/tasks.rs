@@ -1,6 +1,6 @@
 //! The threads of a step, and what each of them believes of itself: where it is, who it is, what it runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -110,10 +110,8 @@ impl Tasks {
     }
 
     /// The processes of the step.
-    pub(super) fn processes(&self) -> Vec<i32> {
-        let mut processes: Vec<_> = lock(&self.0).values().map(|record| record.tgid).collect();
-        processes.dedup();
-        processes
+    pub(super) fn processes(&self) -> BTreeSet<i32> {
+        lock(&self.0).values().map(|record| record.tgid).collect()
     }
 
     /// The threads of the step.

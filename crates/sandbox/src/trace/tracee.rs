@@ -11,7 +11,7 @@ use nix::unistd::Pid as NixPid;
 use rustix::io::Errno;
 
 use super::kernel::{self, Resume, Status};
-use super::memory::{Memory, from_nix, word};
+use super::memory::{Memory, PAGE, from_nix, word};
 
 /// A thread in a stop of the tracer's.
 #[derive(Clone, Debug)]
@@ -52,8 +52,6 @@ const TOUCH: u64 = 43;
 
 /// Words in an entry of the table.
 const ENTRY: usize = 8;
-
-const PAGE: u64 = 4096;
 
 /// The thread ended, or something stopped it that nobody expected.
 #[derive(Debug)]
@@ -161,7 +159,7 @@ impl Tracee {
         Ok(())
     }
 
-    /// Has the thread make system calls, with a table for them at `scratch`; returns their answers if none is an error.
+    /// Has the thread make system calls, with a table for them at `scratch`; returns their answers.
     ///
     /// The thread's registers are to be set again afterwards.
     pub(super) fn call_all(
@@ -170,7 +168,7 @@ impl Tracee {
         registers: &Registers,
         scratch: u64,
         calls: &[SystemCall],
-    ) -> Result<Vec<u64>, Stopped> {
+    ) -> Result<Vec<Result<u64, Errno>>, Stopped> {
         let mut table = Vec::with_capacity(calls.len() * ENTRY * 8);
         for (number, args) in calls {
             table.extend_from_slice(&number.to_ne_bytes());
@@ -186,7 +184,7 @@ impl Tracee {
         self.run_to(Resume::Freely, Status::is_trap)?;
         self.memory().read(scratch, &mut table)?;
         let answers = (0..calls.len()).map(|index| word(&table, index * ENTRY + ENTRY - 1));
-        answers.map(|answer| check(answer).map_err(Stopped::Errno)).collect()
+        Ok(answers.map(check).collect())
     }
 }
 

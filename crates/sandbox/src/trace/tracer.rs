@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use libc::user_regs_struct as Registers;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 
 use super::exec;
 use super::kernel::{self, Resume, Status};
-use super::place::{FileId, HANDLE, Place};
+use super::place::{FileId, HANDLE, Place, open_file};
 use super::rewrite::{Rewrite, Rewritten, Then};
 use super::supervisor::Supervisor;
 use super::tracee::{Gone, Tracee};
@@ -24,9 +24,6 @@ pub(super) const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
     | libc::PTRACE_O_TRACEEXEC
     | libc::PTRACE_O_TRACESECCOMP
     | libc::PTRACE_O_EXITKILL;
-
-/// `PTRACE_EVENT_STOP`.
-const STOP: i32 = 128;
 
 /// A call that was made with other arguments.
 struct Pending {
@@ -83,8 +80,8 @@ impl Tracer {
                 libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE,
                 _,
             ) => self.forked(tid),
-            Status::Event(STOP, libc::SIGTRAP) => self.begun(tid),
-            Status::Event(STOP, _) => kernel::resume(tid, Resume::Listen, 0),
+            Status::Event(kernel::EVENT_STOP, libc::SIGTRAP) => self.begun(tid),
+            Status::Event(kernel::EVENT_STOP, _) => kernel::resume(tid, Resume::Listen, 0),
             Status::Event(..) => kernel::resume(tid, Resume::Freely, 0),
         };
         None
@@ -186,9 +183,6 @@ impl Tracer {
 
 /// Whether a descriptor of a thread is one of this very file.
 fn is_open_as(tid: i32, fd: u64, file: FileId) -> bool {
-    let name = format!("/proc/{tid}/fd/{fd}");
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    rustix::fs::openat(rustix::fs::CWD, name, flags, Mode::empty())
-        .and_then(rustix::fs::fstat)
-        .is_ok_and(|stat| FileId::from(&stat) == file)
+    let Ok(fd) = i32::try_from(fd) else { return false };
+    open_file(tid, fd).and_then(rustix::fs::fstat).is_ok_and(|stat| FileId::from(&stat) == file)
 }

@@ -15,6 +15,7 @@ use super::owners::Owners;
 use super::permission::{Wish, check};
 use super::place::{FileId, HANDLE, Place, Shown, View};
 use super::proc::{self, Magic};
+use super::supervisor::Supervisor;
 use super::tasks::{Task, Tasks};
 use crate::mount_points::LINKS;
 
@@ -92,7 +93,21 @@ struct Progress {
     wants_directory: bool,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// A lookup that may go everywhere, by the effective rights of `task`.
+    pub(super) fn new(supervisor: &'a Supervisor, task: &'a Task) -> Self {
+        Self {
+            view: &supervisor.view,
+            owners: &supervisor.owners,
+            task,
+            tasks: &supervisor.tasks,
+            credentials: &task.credentials,
+            no_links: false,
+            no_magic: false,
+            bound: Bound::None,
+        }
+    }
+
     /// Looks `path` up from `start`, or from the root of the process if it begins with a slash.
     pub(super) fn find(&self, start: &Arc<Place>, path: &[u8], last: Last) -> Result<Found, Errno> {
         if path.is_empty() {

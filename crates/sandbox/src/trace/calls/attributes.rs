@@ -1,7 +1,7 @@
 //! Calls that change what a file is: chmod(2), chown(2), utimensat(2), truncate(2).
 
 use ownership::Record;
-use rustix::fs::{FileType, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, ftruncate};
+use rustix::fs::{FileType, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, ftruncate};
 use rustix::io::Errno;
 
 use super::stat::kind;
@@ -10,7 +10,7 @@ use super::{Call, DONE, Result};
 use crate::trace::credentials::{Capability, UNCHANGED};
 use crate::trace::memory::word;
 use crate::trace::permission::{Wish, check, check_owner};
-use crate::trace::place::{Place, Shown, name_of, reopen};
+use crate::trace::place::{Place, Shown, flags_of, name_of, reopen};
 use crate::trace::walk::Last;
 
 impl Call<'_> {
@@ -28,11 +28,8 @@ impl Call<'_> {
     /// An open file that is no mere handle (open(2), `O_PATH`).
     pub(super) fn opened(&self, fd: i32) -> Result<Place> {
         let place = self.file(fd)?;
-        let info =
-            std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", self.task.tid)).unwrap_or_default();
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-        let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok()).unwrap_or(0);
-        if flags & libc::O_PATH.cast_unsigned() != 0 { Err(Errno::BADF) } else { Ok(place) }
+        let is_handle = flags_of(self.task.tid, fd).contains(OFlags::PATH);
+        if is_handle { Err(Errno::BADF) } else { Ok(place) }
     }
 
     fn change_mode(&self, place: &Place, mode: u32) -> Result {
@@ -223,7 +220,7 @@ impl Call<'_> {
         }
         check(&stat, Wish::WRITE, self.credentials())?;
         self.supervisor.view.check_writable(place.mount)?;
-        ftruncate(reopen(&place, rustix::fs::OFlags::WRONLY)?, length)?;
+        ftruncate(reopen(&place, OFlags::WRONLY)?, length)?;
         self.lose_privileges(&place)?;
         DONE
     }

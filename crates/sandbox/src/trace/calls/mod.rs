@@ -15,16 +15,16 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use libc::c_long;
-use rustix::fs::{CWD, Mode, OFlags, Stat, openat};
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::credentials::Credentials;
 use super::kernel::{Listener, Notification};
 use super::memory::Memory;
-use super::place::Place;
+use super::place::{Place, open_file};
 use super::supervisor::Supervisor;
 use super::tasks::Task;
-use super::walk::{Bound, Found, Last, Walk};
+use super::walk::{Found, Last, Walk};
 
 pub(super) use self::open::{OFFERED, Opened};
 
@@ -163,16 +163,7 @@ impl<'a> Call<'a> {
     }
 
     fn walk(&self) -> Walk<'_> {
-        Walk {
-            view: &self.supervisor.view,
-            owners: &self.supervisor.owners,
-            task: &self.task,
-            tasks: &self.supervisor.tasks,
-            credentials: &self.task.credentials,
-            no_links: false,
-            no_magic: false,
-            bound: Bound::None,
-        }
+        Walk::new(self.supervisor, &self.task)
     }
 
     /// Where a relative path begins.
@@ -211,14 +202,7 @@ impl<'a> Call<'a> {
 
     /// An open file of the process, of whatever kind.
     fn file(&self, fd: i32) -> Result<Place> {
-        if fd < 0 {
-            return Err(Errno::BADF);
-        }
-        let name = format!("/proc/{}/fd/{fd}", self.task.tid);
-        let file = match openat(CWD, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
-            Err(Errno::NOENT) => return Err(Errno::BADF),
-            file => file?,
-        };
+        let file = open_file(self.task.tid, fd)?;
         self.check_alive()?;
         self.supervisor.view.place_of(file)
     }

@@ -4,13 +4,16 @@ use std::os::fd::AsFd;
 
 use rustix::io::{Errno, pread};
 
+use crate::trace::memory::PAGE;
+
 /// As much of a file's start as the kernel looks at (`BINPRM_BUF_SIZE`).
 const START: usize = 256;
 
 /// No program has so large a table of segments (the kernel: one page).
 const TABLE_MAX: usize = 64 << 10;
 
-const HEADER: usize = 64;
+/// The size of the header of a program.
+pub(super) const HEADER: usize = 64;
 const SEGMENT: usize = 56;
 
 /// A program file.
@@ -70,26 +73,34 @@ impl Image {
         let length = pread(&file, &mut start[..], 0)?;
         start.truncate(length);
         if let Some(line) = start.strip_prefix(b"#!") {
-            return script(line, length == START).ok_or(Unfit::Errno(Errno::NOEXEC));
+            return script(line).ok_or(Unfit::Errno(Errno::NOEXEC));
         }
         elf(&file, &start).map(Self::Elf)
     }
 }
 
-/// execve(2), "Interpreter scripts".
-fn script(line: &[u8], is_cut: bool) -> Option<Image> {
-    let end = line.iter().position(|byte| *byte == b'\n');
-    if end.is_none() && is_cut && !line.trim_ascii_start().contains(&b' ') {
-        return None;
-    }
+/// execve(2), "Interpreter scripts": the line begins behind `#!`, and zeros follow the end of the file.
+///
+/// An interpreter without a name is one, for the kernel.
+fn script(line: &[u8]) -> Option<Image> {
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let line = &line[..end.unwrap_or(line.len())];
+    let is_end = |byte: &u8| is_blank(byte) || *byte == 0;
+    let mut line = line.to_vec();
+    line.resize(START - 2, 0);
+    let end = if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+        end
+    } else {
+        let name = line.iter().position(|byte| !is_blank(byte))?;
+        // Else there may be more of the name than was read.
+        line[name..].iter().position(is_end)?;
+        line.len() - 1
+    };
+    let line = &line[..=line[..end].iter().rposition(|byte| !is_blank(byte))?];
     let line = &line[line.iter().position(|byte| !is_blank(byte))?..];
-    let line = &line[..=line.iter().rposition(|byte| !is_blank(byte) && *byte != 0)?];
-    let name_end = line.iter().position(is_blank).unwrap_or(line.len());
-    let (interpreter, rest) = line.split_at(name_end);
-    let argument = rest.iter().position(|byte| !is_blank(byte)).map(|begin| rest[begin..].to_vec());
-    Some(Image::Script { interpreter: interpreter.to_vec(), argument })
+    let (interpreter, rest) = line.split_at(line.iter().position(is_end).unwrap_or(line.len()));
+    let argument = rest.iter().position(|byte| !is_blank(byte)).filter(|begin| *begin > 0);
+    let argument = argument.map(|begin| rest[begin..].split(|byte| *byte == 0).next().unwrap_or_default());
+    Some(Image::Script { interpreter: interpreter.to_vec(), argument: argument.map(<[u8]>::to_vec) })
 }
 
 fn elf(file: impl AsFd, start: &[u8]) -> Result<Elf, Unfit> {
@@ -143,7 +154,7 @@ fn elf(file: impl AsFd, start: &[u8]) -> Result<Elf, Unfit> {
             _ => {}
         }
     }
-    if elf.segments.is_empty() { Err(no_program) } else { Ok(elf) }
+    if elf.segments.is_empty() && elf.interpreter.is_none() { Err(no_program) } else { Ok(elf) }
 }
 
 impl Segment {
@@ -156,9 +167,6 @@ impl Segment {
         if is_sound { Ok(()) } else { Err(Unfit::Errno(Errno::NOEXEC)) }
     }
 }
-
-/// The size of a page.
-pub(super) const PAGE: u64 = 4096;
 
 fn interpreter(file: impl AsFd, segment: &Segment) -> Result<Vec<u8>, Unfit> {
     let no_program = || Unfit::Errno(Errno::NOEXEC);
@@ -192,7 +200,7 @@ mod tests {
 
     fn parsed(line: &[u8]) -> Option<(String, Option<String>)> {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        match script(line, false)? {
+        match script(line)? {
             Image::Script { interpreter, argument } => Some((text(interpreter), argument.map(text))),
             Image::Elf(_) => None,
         }
@@ -205,7 +213,20 @@ mod tests {
         assert_eq!(parsed(b" \t/bin/sh  -e -u \n"), sh(Some("-e -u")));
         assert_eq!(parsed(b"/bin/sh"), sh(None));
         assert_eq!(parsed(b"\n"), None);
-        assert_eq!(parsed(b"  "), None);
+        assert_eq!(parsed(b"  \n"), None);
+    }
+
+    #[test]
+    fn what_the_kernel_makes_of_odd_lines() {
+        let script =
+            |name: &str, argument: Option<&str>| Some((name.to_owned(), argument.map(str::to_owned)));
+        assert_eq!(parsed(b""), script("", None));
+        assert_eq!(parsed(b"/bin/sh "), script("/bin/sh", Some("")));
+        assert_eq!(parsed(b"/bin/sh\0-e\n"), script("/bin/sh", None));
+        assert_eq!(parsed(b"/bin/sh -e\0-u\n"), script("/bin/sh", Some("-e")));
+        assert_eq!(parsed(&[b'x'; START - 2]), None);
+        let long = [b"/bin/sh ", &[b'x'; START - 10][..]].concat();
+        assert_eq!(parsed(&long), script("/bin/sh", Some(&"x".repeat(START - 11))));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Puts a program beside its loader into a process that has not run an instruction yet.
 
-use super::image::{Elf, PAGE, Segment};
+use super::image::{Elf, Segment};
 use super::plan::{Main, Start};
-use super::stack;
+use super::stack::{self, Written};
 use crate::trace::calls::OFFERED;
+use crate::trace::memory::PAGE;
 use crate::trace::supervisor::Supervisor;
 use crate::trace::tracee::{Stopped, SystemCall, Tracee};
 
@@ -38,8 +39,9 @@ pub(super) fn load(supervisor: &Supervisor, process: &Tracee, tid: i32, start: S
         let mut first = vec![(libc::SYS_openat, [i64::from(OFFERED).cast_unsigned(), 0, 0, 0, 0, 0])];
         first.extend(room_for(&elf));
         let answers = process.call_all(&gate, &registers, scratch, &first)?;
-        let fd = answers.first().copied().unwrap_or(0);
-        let base = answers.get(1).map_or(0, |at| at.wrapping_sub(lowest(&elf)));
+        let mut answers = answers.into_iter();
+        let fd = answers.next().unwrap_or(Ok(0))?;
+        let base = answers.next().transpose()?.map_or(0, |at| at.wrapping_sub(lowest(&elf)));
         for segment in &elf.segments {
             let mapping = Mapping { segment, base, fd };
             calls.extend(mapping.calls());
@@ -54,10 +56,14 @@ pub(super) fn load(supervisor: &Supervisor, process: &Tracee, tid: i32, start: S
         });
     }
     let ids = stack::Ids { ids: start.ids, is_secure: start.is_secure };
-    let written = stack::rewrite(process.memory(), registers.rsp, loaded, &start.name, &ids)?;
+    let names = [&start.name[..], &start.short_name];
+    let written = stack::rewrite(process.memory(), registers.rsp, loaded, names, &ids)?;
     let set_name = libc::PR_SET_NAME.unsigned_abs().into();
     calls.push((libc::SYS_prctl, [set_name, written.short_name, 0, 0, 0, 0]));
-    process.call_all(&gate, &registers, scratch, &calls)?;
+    let needed = calls.len();
+    calls.extend(tell_kernel(process, tid, &written)?);
+    let answers = process.call_all(&gate, &registers, scratch, &calls)?;
+    answers.into_iter().take(needed).try_for_each(|answer| answer.map(drop))?;
     for (address, length) in zeros {
         process.memory().write(address, &vec![0; length])?;
     }
@@ -67,6 +73,30 @@ pub(super) fn load(supervisor: &Supervisor, process: &Tracee, tid: i32, start: S
     registers.orig_rax = u64::MAX;
     process.set_registers(&registers)?;
     Ok(())
+}
+
+/// A call that has the kernel tell the same auxiliary vector as the stack (prctl(2), `PR_GET_AUXV`; `proc_pid_auxv(5)`).
+///
+/// A kernel that cannot (without `CONFIG_CHECKPOINT_RESTORE`) tells its own.
+fn tell_kernel(process: &Tracee, tid: i32, written: &Written) -> Result<Option<SystemCall>, Stopped> {
+    /// Fields of `proc_pid_stat(5)`, in the order of the kernel's `struct prctl_mm_map`; the end of the heap is its
+    /// start, as the program has not run yet.
+    const FIELDS: [usize; 11] = [26, 27, 45, 46, 47, 47, 28, 48, 49, 50, 51];
+    let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
+    // The second field may hold anything but ends with the last parenthesis.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let Some(addresses) = FIELDS.into_iter().map(field).collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
+    // Behind the size of the vector comes the descriptor of another program, which is none.
+    let last = u64::from(u32::MAX) << 32 | written.vector_size as u64;
+    let words = addresses.into_iter().chain([written.vector, last]);
+    let map: Vec<u8> = words.flat_map(u64::to_ne_bytes).collect();
+    let at = written.pointer - 2 * map.len() as u64;
+    process.memory().write(at, &map)?;
+    let [option, what] = [libc::PR_SET_MM, libc::PR_SET_MM_MAP].map(|code| code.unsigned_abs().into());
+    Ok(Some((libc::SYS_prctl, [option, what, at, map.len() as u64, 0, 0])))
 }
 
 /// A call that finds a place for all of a program that can lie anywhere.

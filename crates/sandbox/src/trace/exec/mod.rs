@@ -7,6 +7,7 @@
 mod image;
 mod load;
 mod plan;
+mod program;
 mod stack;
 
 use std::cell::{Cell, RefCell};

@@ -19,6 +19,9 @@ pub(super) struct Written {
     pub(super) pointer: u64,
     /// The name of the thread, at most 15 bytes and a NUL (prctl(2), `PR_SET_NAME`).
     pub(super) short_name: u64,
+    /// The auxiliary vector, and its size in bytes.
+    pub(super) vector: u64,
+    pub(super) vector_size: usize,
 }
 
 /// The longest name of a thread.
@@ -34,21 +37,22 @@ pub(super) fn rewrite(
     memory: Memory,
     pointer: u64,
     loaded: Option<Loaded>,
-    name: &[u8],
+    [name, short]: [&[u8]; 2],
     ids: &Ids,
 ) -> Result<Written, Errno> {
     let (mut block, vector) = read(memory, pointer)?;
-    let short = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
     let short = &short[..short.len().min(SHORT_NAME)];
     let mut room = [name, b"\0", short, b"\0"].concat();
     room.resize(room.len().next_multiple_of(16), 0);
     let end = pointer + block.len() as u64;
     let name_at = end - room.len() as u64;
     correct(&mut block[vector..], loaded, name_at, ids);
+    let vector_size = block.len() - vector;
     let pointer = pointer - room.len() as u64;
     block.extend_from_slice(&room);
     memory.write(pointer, &block)?;
-    Ok(Written { pointer, short_name: name_at + name.len() as u64 + 1 })
+    let short_name = name_at + name.len() as u64 + 1;
+    Ok(Written { pointer, short_name, vector: pointer + vector as u64, vector_size })
 }
 
 /// The whole block, and where in it the auxiliary vector begins.
