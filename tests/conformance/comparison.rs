@@ -40,6 +40,15 @@ pub(crate) fn a_single_id_without_namespaces_is_answered_as_root() {
     assert_alike(expected(), &step(builder, &["--isolation=trace", "--storage-driver=vfs"]), DIFFERENCES);
 }
 
+pub(crate) fn a_single_id_in_namespaces_is_answered_as_root() {
+    let builder = new_builder().as_user(1000, 1000);
+    assert_alike(
+        expected(),
+        &step(builder, &["--isolation=namespaces", "--storage-driver=vfs"]),
+        DIFFERENCES,
+    );
+}
+
 /// What the program printed: the result of each call by its name and how often that name was there before.
 struct Lines(BTreeMap<(String, usize), String>);
 

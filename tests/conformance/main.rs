@@ -19,9 +19,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// The tests by name.
-const TESTS: [(&str, fn()); 3] = [
+const TESTS: [(&str, fn()); 4] = [
     ("enough_calls_are_made_and_none_is_lost", comparison::enough_calls_are_made_and_none_is_lost),
     ("overlay_and_vfs_answer_alike", comparison::overlay_and_vfs_answer_alike),
+    (
+        "a_single_id_in_namespaces_is_answered_as_root",
+        comparison::a_single_id_in_namespaces_is_answered_as_root,
+    ),
     (
         "a_single_id_without_namespaces_is_answered_as_root",
         comparison::a_single_id_without_namespaces_is_answered_as_root,

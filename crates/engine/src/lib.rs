@@ -136,6 +136,8 @@ struct Sandboxed {
     keeping: Keeping,
     /// That of steps, or what they fail with.
     isolation: Result<Isolation, sandbox::Error>,
+    /// Whether steps see what a table says, and not what is on disk.
+    emulates_owners: bool,
     /// Why there are no more ids, if there is one only.
     reason: Option<String>,
     ids: IdMap,
@@ -176,9 +178,10 @@ impl Engine {
             (StorageDriver::Overlay, Some(xattrs)) => Box::new(Overlay::new(store, xattrs, dir)),
             (StorageDriver::Auto | StorageDriver::Vfs, _) => Box::new(Vfs::new(store, dir, keeping)),
         };
-        let sandbox::Choice { isolation, identity, reason, .. } = host.choice;
+        let sandbox::Choice { isolation, identity, emulates_owners, reason, .. } = host.choice;
         let ids = identity.map().clone();
-        shared.sandboxed = Some(Sandboxed { driver, overlay, keeping, isolation, reason, ids });
+        shared.sandboxed =
+            Some(Sandboxed { driver, overlay, keeping, isolation, emulates_owners, reason, ids });
         Ok(Self { shared: Arc::new(shared) })
     }
 

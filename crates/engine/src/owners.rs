@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use layer::{Owners, Root};
 use ownership::Table;
-use sandbox::{Identity, Isolation};
+use sandbox::Identity;
 
+use crate::Shared;
 use crate::error::{Cause, Error};
-use crate::{Sandboxed, Shared};
 
 /// Where it stands whom files belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,15 +40,8 @@ impl Keeping {
     }
 }
 
-impl Sandboxed {
-    /// Whether steps see what a table says, and not what is on disk: a supervisor pretends it, the kernel does not.
-    pub(crate) fn pretends_owners(&self) -> bool {
-        self.keeping == Keeping::Tables && self.isolation != Ok(Isolation::Namespaces)
-    }
-}
-
 impl Shared {
-    /// Writes what is known of the trees that a step sees; none if the disk says it.
+    /// Writes what is known of the trees that a step sees; none if the disk says all of it.
     pub(crate) fn step_table<'a>(
         &self,
         trees: impl Iterator<Item = &'a Owners>,
@@ -58,11 +51,14 @@ impl Shared {
             return Ok(None);
         }
         let table = union(trees);
-        if !host.pretends_owners() && !table.is_empty() {
-            let reason = host.reason.clone().unwrap_or_default();
-            return Err(Cause::UnseenOwners { reason }.into());
+        if host.emulates_owners {
+            return StepTable::write(self.new_dir("ownership")?, &table).map(Some);
         }
-        StepTable::write(self.new_dir("ownership")?, &table).map(Some)
+        if table.is_empty() {
+            return Ok(None);
+        }
+        let reason = host.reason.clone().unwrap_or_default();
+        Err(Cause::UnseenOwners { reason }.into())
     }
 }
 

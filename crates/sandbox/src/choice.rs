@@ -65,6 +65,8 @@ pub struct Choice {
     pub identity: Identity,
     /// Whether overlay mounts work on the state directory, and with which attributes.
     pub overlay: Option<OverlayXattrs>,
+    /// Whether steps see whom files belong to in an ownership table, because a supervisor carries out their calls.
+    pub emulates_owners: bool,
     /// Whether steps are kept from the machine's files by less than there could be: a supervisor, but no Landlock.
     lacks_landlock: bool,
     /// Why it is no better, if it could be.
@@ -88,13 +90,13 @@ impl fmt::Display for Choice {
 /// Chooses the best that works; refuses only what is asked for and does not.
 ///
 /// Namespaces with many ids come first, as what steps do is then true and costs nothing. With one id their owners must
-/// be emulated, which only isolation trace does. Where neither works, all but steps does.
+/// be emulated, for which isolation trace has all that is needed. Where neither works, all but steps does.
 pub fn choose(facts: &Facts, requested: Requested) -> Result<Choice, Error> {
     let (identity, traced) = (namespaces(facts), trace(facts));
     match requested.isolation {
         Some(Isolation::Namespaces) => {
             let identity = identity.map_err(|denial| denied(vec![denial]))?;
-            Ok(in_namespaces(facts, identity, None))
+            Ok(in_namespaces(facts, identity, traced.err().as_ref()))
         }
         Some(Isolation::Trace) => {
             traced.map_err(|denial| denied(vec![denial]))?;
@@ -145,15 +147,18 @@ fn in_namespaces(facts: &Facts, identity: Identity, without_trace: Option<&Denia
             std::iter::once(&few_ids(facts)).chain(without_trace).map(Denial::brief).collect();
         joined(&reasons)
     });
+    let emulates_owners = matches!(identity, Identity::Single(_)) && without_trace.is_none();
+    let lacks_landlock = emulates_owners && !facts.landlock.is_allowed();
     let (isolation, overlay) = (Ok(Isolation::Namespaces), facts.overlay_xattrs);
-    Choice { isolation, identity, overlay, lacks_landlock: false, reason }
+    Choice { isolation, identity, overlay, emulates_owners, lacks_landlock, reason }
 }
 
 /// Owners are in a table, and the only ids that the kernel knows of are those of this process.
 fn with_one_id(facts: &Facts, isolation: Result<Isolation, Error>, reason: String) -> Choice {
     let identity = Identity::Single(IdMap::single(facts.uid, facts.gid));
-    let lacks_landlock = isolation.is_ok() && !facts.landlock.is_allowed();
-    Choice { isolation, identity, overlay: None, lacks_landlock, reason: Some(reason) }
+    let emulates_owners = isolation.is_ok();
+    let lacks_landlock = emulates_owners && !facts.landlock.is_allowed();
+    Choice { isolation, identity, overlay: None, emulates_owners, lacks_landlock, reason: Some(reason) }
 }
 
 /// Why there are no more ids than one: root has a right to all of its own, others to those that they were given.

@@ -23,6 +23,7 @@ pub struct RunSpec {
     /// command and written after it.
     ///
     /// It is about all files of the file system that the root lies in, so that of bind mounts from there is in it, too.
+    /// In isolation namespaces a supervisor carries out the step's calls if there is one, as in isolation trace.
     #[serde(with = "os_path::option")]
     pub ownership: Option<PathBuf>,
     /// Mounts on top of it, made in this order; a later one may lie inside an earlier one.

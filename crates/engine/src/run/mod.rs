@@ -168,7 +168,7 @@ impl Shared {
     /// An error if there is no such user or group in the builder's namespace, and none can be pretended.
     fn check_ids(&self, uid: u32, gid: u32) -> Result<(), Error> {
         let host = self.host()?;
-        if host.pretends_owners() {
+        if host.emulates_owners {
             return Ok(());
         }
         let ids = &host.ids;

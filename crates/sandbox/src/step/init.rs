@@ -17,8 +17,7 @@ use crate::wire;
 /// Returns when the command ended; then this process must end too, and with it all others of the step.
 pub(super) fn main(spec: RunSpec, keeper: Life, control: &UnixStream) -> Result<(), Error> {
     keeper.bind()?;
-    rustix::system::sethostname(spec.hostname.as_bytes())
-        .attempt("sethostname", || "set the host name".to_owned())?;
+    set_host_name(&spec)?;
     root::enter(&spec)?;
     match sys::fork()? {
         Forked::Child => {
@@ -35,6 +34,12 @@ pub(super) fn main(spec: RunSpec, keeper: Life, control: &UnixStream) -> Result<
             wire::send(control, &Report::Ended(exit)).attempt("write", || "report the exit".to_owned())
         }
     }
+}
+
+/// In a namespace of the step's own.
+pub(super) fn set_host_name(spec: &RunSpec) -> Result<(), Error> {
+    rustix::system::sethostname(spec.hostname.as_bytes())
+        .attempt("sethostname", || "set the host name".to_owned())
 }
 
 /// Reaps every orphan of the step until the command itself ends.

@@ -2,6 +2,7 @@
 //!
 //! Three processes: the *keeper* stays outside of the pid namespace and ends the step when the builder says so or dies;
 //! the *init* is process 1 inside, makes the mounts and reaps; the *command* is the user's. All are single-threaded.
+//! Where the ids of a step are emulated there is no init: the keeper is the supervisor (`trace/mod.rs`).
 //! The keeper and the init keep all their capabilities: so the command, which has fewer, can neither trace them nor
 //! read their files in /proc (ptrace(2), "access mode checking").
 
@@ -84,22 +85,39 @@ fn keep(control: &UnixStream) -> Result<(), Error> {
     let order: Option<Order> = wire::receive(control).attempt("read", || "read the step".to_owned())?;
     let Some(order) = order else { return Ok(()) };
     die_with_builder(&order)?;
-    if order.spec.isolation == Isolation::Trace {
-        return trace::keep(order.spec, control);
+    match order.spec.isolation {
+        Isolation::Trace => trace::keep(order.spec, control),
+        Isolation::Namespaces if order.spec.ownership.is_some() => keep_supervised(order.spec, control),
+        Isolation::Namespaces => keep_init(order.spec, control),
     }
-    let namespaces = Namespaces::enter(order.spec.network)?;
+}
+
+/// Whom files belong to is known to no kernel: a supervisor carries out the step's calls, for processes in namespaces.
+///
+/// It is among them itself, and sees their ids; that no other process is seen or reached is its task.
+fn keep_supervised(mut spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
+    enter_namespaces(spec.network)?;
+    init::set_host_name(&spec)?;
+    // There is none but the loopback interface, and that may be used.
+    spec.network = Network::Host;
+    trace::keep(spec, control)
+}
+
+fn keep_init(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
+    enter_namespaces(spec.network)?;
+    let pids = Pids::enter()?;
     let life = Life::of_this_process()?;
     match sys::fork()? {
         Forked::Child => {
-            let result = init::main(order.spec, life, control);
+            let result = init::main(spec, life, control);
             sys::exit_now(report_failure(control, result));
         }
         Forked::Parent(init) => {
             watch(init, control)?;
-            match namespaces {
+            match pids {
                 // The kernel killed what was in it before it let the init go (pid_namespaces(7)).
-                Namespaces::WithPids => Ok(()),
-                Namespaces::WithoutPids => process::kill_children(),
+                Pids::Own => Ok(()),
+                Pids::OfBuilder => process::kill_children(),
             }
         }
     }
@@ -130,29 +148,35 @@ fn watch(init: Pid, control: &UnixStream) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the step has a pid namespace.
-enum Namespaces {
-    WithPids,
-    WithoutPids,
+/// All namespaces that every step needs but the mount namespace.
+fn enter_namespaces(network: Network) -> Result<(), Error> {
+    unshare(CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)
+        .attempt("unshare(CLONE_NEWIPC|CLONE_NEWUTS)", || "create the namespaces of a step".to_owned())?;
+    if network == Network::None {
+        unshare(CloneFlags::CLONE_NEWNET)
+            .attempt("unshare(CLONE_NEWNET)", || "cut off the network".to_owned())?;
+        sys::bring_loopback_up().attempt("ioctl(SIOCSIFFLAGS)", || "bring up lo".to_owned())?;
+    }
+    Ok(())
 }
 
-impl Namespaces {
-    /// All that a step needs but the mount namespace, which the init makes for itself.
-    fn enter(network: Network) -> Result<Self, Error> {
-        let doing = || "create the namespaces of a step".to_owned();
-        unshare(CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)
-            .attempt("unshare(CLONE_NEWIPC|CLONE_NEWUTS)", doing)?;
-        if network == Network::None {
-            unshare(CloneFlags::CLONE_NEWNET)
-                .attempt("unshare(CLONE_NEWNET)", || "cut off the network".to_owned())?;
-            sys::bring_loopback_up().attempt("ioctl(SIOCSIFFLAGS)", || "bring up lo".to_owned())?;
-        }
+/// The pid namespace of a step.
+enum Pids {
+    /// One of its own.
+    Own,
+    /// That of the builder, where the kernel refuses another.
+    OfBuilder,
+}
+
+impl Pids {
+    /// For the children of this process.
+    fn enter() -> Result<Self, Error> {
         if unshare(CloneFlags::CLONE_NEWPID).is_ok() {
-            return Ok(Self::WithPids);
+            return Ok(Self::Own);
         }
         let this = rustix::process::getpid();
         rustix::process::set_child_subreaper(Some(this))
             .attempt("prctl(PR_SET_CHILD_SUBREAPER)", || "keep hold of a step's processes".to_owned())?;
-        Ok(Self::WithoutPids)
+        Ok(Self::OfBuilder)
     }
 }

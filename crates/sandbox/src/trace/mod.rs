@@ -77,7 +77,10 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
         .map_err(|error| Error::Ownership { message: with_causes(&error) })?;
     let mounts = mounts::Mounts::make(&spec, &owners)?;
     if spec.protection == Protection::Unmasked {
-        tell("builder: in isolation trace an insecure step has no more rights than any other");
+        tell(
+            "builder: an insecure step has no more rights than any other where ids are emulated; hint: `builder doctor` \
+             tells how to get more ids",
+        );
     }
     let confinement = confinement::prepare(&root, &mounts.points)?;
     let view = View::new(root, mounts.points).attempt("openat", || "open the root file system".to_owned())?;

@@ -123,7 +123,10 @@ impl Mounts {
             Mount::Tmpfs { target, mode, limits, start, size } => {
                 if size.is_some() {
                     let target = target.display();
-                    super::tell(&format!("builder: isolation trace does not limit the size of `{target}`"));
+                    super::tell(&format!(
+                        "builder: nothing limits the size of `{target}` where ids are emulated; hint: `builder doctor` \
+                         tells how to get more ids"
+                    ));
                 }
                 let dir = self.scratch.new_dir()?;
                 let target = self.canonical(spec, target, PointKind::Directory)?;

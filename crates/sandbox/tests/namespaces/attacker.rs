@@ -19,10 +19,10 @@ pub(crate) const ATTACK: &str = "--attack";
 
 pub(crate) const TESTS: &[Test] = &[
     ("no_system_call_reaches_the_builder", Who::ALL, no_call_reaches_the_builder),
-    ("no_system_call_reaches_who_keeps_the_step", &[Who::Traced], no_call_reaches_the_keeper),
-    ("calls_of_other_architectures_are_refused", &[Who::Traced], other_architectures_are_refused),
+    ("no_system_call_reaches_who_keeps_the_step", Who::SUPERVISED, no_call_reaches_the_keeper),
+    ("calls_of_other_architectures_are_refused", Who::SUPERVISED, other_architectures_are_refused),
     ("threads_that_execute_programs_at_once_end", &[Who::Traced, Who::Root], threads_that_execute_end),
-    ("pipes_that_nobody_opens_keep_nobody_else_waiting", &[Who::Traced], pipes_keep_nobody_waiting),
+    ("pipes_that_nobody_opens_keep_nobody_else_waiting", Who::SUPERVISED, pipes_keep_nobody_waiting),
 ];
 
 /// A step that runs this program in place of a shell.

@@ -29,6 +29,8 @@ pub(crate) enum Who {
     Single,
     /// The same, with a masked /proc.
     MaskedSingle,
+    /// A user with one id, and a table of owners.
+    Emulated,
     /// A user with one id and no namespaces.
     Traced,
 }
@@ -41,6 +43,7 @@ impl Who {
         Self::Subordinate,
         Self::Single,
         Self::MaskedSingle,
+        Self::Emulated,
         Self::Traced,
     ];
     /// Those who can mount.
@@ -48,13 +51,16 @@ impl Who {
         &[Self::Root, Self::Pod, Self::Masked, Self::Subordinate, Self::Single, Self::MaskedSingle];
     /// Those whose steps have more than one id, be they real or not.
     pub(crate) const MANY_IDS: &[Self] =
-        &[Self::Root, Self::Pod, Self::Masked, Self::Subordinate, Self::Traced];
+        &[Self::Root, Self::Pod, Self::Masked, Self::Subordinate, Self::Emulated, Self::Traced];
+
+    /// Those whose calls a supervisor carries out.
+    pub(crate) const SUPERVISED: &[Self] = &[Self::Emulated, Self::Traced];
 
     fn uid(self) -> u32 {
         match self {
             Self::Root | Self::Pod | Self::Masked => 0,
             Self::Subordinate => 54_321,
-            Self::Single | Self::MaskedSingle => 54_322,
+            Self::Single | Self::MaskedSingle | Self::Emulated => 54_322,
             Self::Traced => 54_323,
         }
     }
@@ -93,7 +99,7 @@ impl Setting {
         let expected = match &choice.identity {
             _ if who == Who::Traced => choice.isolation == Ok(Isolation::Trace),
             Identity::Root(_) => who == Who::Root,
-            Identity::Single(_) => matches!(who, Who::Single | Who::MaskedSingle),
+            Identity::Single(_) => matches!(who, Who::Single | Who::MaskedSingle | Who::Emulated),
             Identity::Mapped { writer: MapWriter::OwnCapabilities, .. } => {
                 matches!(who, Who::Pod | Who::Masked)
             }
@@ -117,7 +123,7 @@ impl Setting {
         RunSpec {
             isolation: self.choice.isolation.clone().unwrap(),
             rootfs: self.root(),
-            ownership: None,
+            ownership: (self.who == Who::Emulated).then(|| self.path("owners")),
             mounts: Vec::new(),
             argv: ["sh", "-c", script].map(Into::into).into(),
             env: vec![("PATH".to_owned(), "/bin".to_owned())],
@@ -203,7 +209,7 @@ fn become_someone(who: Who, dir: &TempDir, settings: &ProbeSettings) {
             }
             become_user(who.uid());
         }
-        Who::Single | Who::Traced => become_user(who.uid()),
+        Who::Single | Who::Emulated | Who::Traced => become_user(who.uid()),
         Who::MaskedSingle => {
             mask_proc();
             become_user(who.uid());

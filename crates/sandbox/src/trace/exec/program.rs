@@ -180,7 +180,8 @@ fn read(place: &Place, file: &OwnedFd) -> Result<Image, Errno> {
         Unfit::Narrow => {
             // The build's output is where somebody looks who wonders.
             crate::trace::tell(&format!(
-                "builder: cannot execute `{}`: programs of 32 bits do not run in isolation trace",
+                "builder: cannot execute `{}`: programs of 32 bits do not run where ids are emulated; hint: \
+                 `builder doctor` tells how to get more ids",
                 place.path.display()
             ));
             Errno::NOEXEC
