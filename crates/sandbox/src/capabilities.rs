@@ -91,6 +91,11 @@ impl CapabilitySet {
             | Kernel::SETGID.bits(),
     );
 
+    /// What of its rights the supervisor of a traced step uses: it does for the step what the builder may do with files,
+    /// and nothing that the kernel lets only root do.
+    pub(crate) const OF_SUPERVISOR: Self =
+        Self(Kernel::DAC_OVERRIDE.bits() | Kernel::DAC_READ_SEARCH.bits() | Kernel::FOWNER.bits());
+
     /// What a process must hold to write an id map of ids that are not its own (`user_namespaces(7)`).
     pub(crate) const TO_MAP_IDS: Self =
         Self(Kernel::SETUID.bits() | Kernel::SETGID.bits() | Kernel::SETFCAP.bits());

@@ -151,6 +151,14 @@ pub(crate) fn trace_me() -> Result<(), Errno> {
     if answer == 0 { Ok(()) } else { Err(Errno::last()) }
 }
 
+/// Gives this process a session keyring of its own, empty (`session-keyring(7)`).
+pub(crate) fn join_new_session_keyring() -> Result<(), Errno> {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: without a name the call takes no pointer.
+    let answer = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, 0_usize) };
+    if answer < 0 { Err(Errno::last()) } else { Ok(()) }
+}
+
 /// Ends this process by a signal, without a second core file; process 1 of a container, which cannot, exits with 128+n.
 pub(crate) fn die_of(signal: i32) -> ! {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -42,6 +42,7 @@ struct Command {
 
 fn prepare(spec: &RunSpec) -> Result<Command, Error> {
     rustix::process::setsid().attempt("setsid", || "start a session".to_owned())?;
+    leave_session_keyring()?;
     // Rust's runtime ignores SIGPIPE; what else was inherited the keeper reset.
     sys::reset_signals().attempt("sigprocmask", || "reset signals".to_owned())?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
@@ -52,6 +53,15 @@ fn prepare(spec: &RunSpec) -> Result<Command, Error> {
     });
     let program = find_program(spec)?;
     Ok(Command { program, argv: argv.collect::<Result<_, _>>()?, env: environment(spec)? })
+}
+
+/// What is in the builder's session keyring, whoever has it may read.
+fn leave_session_keyring() -> Result<(), Error> {
+    match sys::join_new_session_keyring() {
+        // The kernel has no keys, or a filter keeps them from the step as well.
+        Err(Errno::NOSYS | Errno::PERM | Errno::ACCES) => Ok(()),
+        answer => answer.attempt("keyctl", || "leave the builder's session keyring".to_owned()),
+    }
 }
 
 fn environment(spec: &RunSpec) -> Result<Vec<CString>, Error> {

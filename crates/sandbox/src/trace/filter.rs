@@ -14,9 +14,11 @@ enum Action {
     Rewrite,
     /// It fails with this errno.
     Fail(i32),
+    /// The kernel carries it out.
+    Allow,
 }
 
-use Action::{Answer, Fail, Rewrite};
+use Action::{Allow, Answer, Fail, Rewrite};
 
 /// When an entry of the table is meant.
 #[derive(Clone, Copy, Debug)]
@@ -24,13 +26,17 @@ enum When {
     Always,
     /// The low half of an argument is one of these.
     Is(u32, &'static [u32]),
+    /// The second byte of an argument is one of these.
+    IsOfType(u32, &'static [u32]),
+    /// The low halves of two arguments are these.
+    Are([(u32, u32); 2]),
     /// The low half of an argument has one of these bits.
     Has(u32, u32),
     /// An argument is not zero.
     Given(u32),
 }
 
-use When::{Always, Given, Has, Is};
+use When::{Always, Are, Given, Has, Is, IsOfType};
 
 /// The last system call that this table was made for (`listxattrat` and its like are the newest that it names).
 const NEWEST: u32 = 471;
@@ -74,6 +80,20 @@ const F_SETOWN: u32 = 8;
 const F_SETOWN_EX: u32 = 15;
 const FIOSETOWN: u32 = 0x8901;
 const SIOCSPGRP: u32 = 0x8902;
+
+/// The types of ioctls that file systems have (`ioctl(2)`). Most of them change a file by the right of its owner, however
+/// it was opened: also one of a mount that can only be read, as to the kernel there is no such mount.
+const OF_FILE_SYSTEMS: &[u32] = &[b'f' as u32, b'v' as u32, b'X' as u32, 0x94];
+/// Those that only tell something, or need a file that is open for writing: `FS_IOC_GETFLAGS`, `FS_IOC_FIEMAP`,
+/// `FS_IOC_GETVERSION`, `FS_IOC_FSGETXATTR`, `FICLONE`, `FICLONERANGE` and `FIDEDUPERANGE`.
+const HARMLESS: &[u32] =
+    &[0x8008_6601, 0xc020_660b, 0x8008_7601, 0x801c_581f, 0x4004_9409, 0x4020_940d, 0xc018_9436];
+
+/// Handles of processes that are no descendants, as an agent's socket has one at its other end (unix(7)).
+const SOL_SOCKET: u32 = libc::SOL_SOCKET.cast_unsigned();
+const SO_PASSPIDFD: u32 = 76;
+const SO_PEERPIDFD: u32 = 77;
+const NOPROTOOPT: Action = Fail(libc::ENOPROTOOPT);
 
 /// Calls that libc has no number for.
 const FCHMODAT2: c_long = 452;
@@ -164,8 +184,17 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_fcntl, Is(1, &[F_SETOWN]), Answer), (libc::SYS_fcntl, Is(1, &[F_SETOWN_EX]), PERM),
     (libc::SYS_seccomp, Always, Answer), (libc::SYS_ptrace, Always, PERM),
     (libc::SYS_process_vm_readv, Always, PERM), (libc::SYS_process_vm_writev, Always, PERM),
+    (libc::SYS_getsockopt, Are([(1, SOL_SOCKET), (2, SO_PEERPIDFD)]), NOPROTOOPT),
+    (libc::SYS_setsockopt, Are([(1, SOL_SOCKET), (2, SO_PASSPIDFD)]), NOPROTOOPT),
     (libc::SYS_process_madvise, Always, PERM), (libc::SYS_kcmp, Always, PERM),
     (libc::SYS_migrate_pages, Always, PERM), (libc::SYS_move_pages, Always, PERM),
+
+    // What processes share.
+    (libc::SYS_shmget, Always, Answer), (libc::SYS_shmat, Always, Answer), (libc::SYS_shmctl, Always, Answer),
+    (libc::SYS_semget, Always, Answer), (libc::SYS_semop, Always, Answer), (libc::SYS_semtimedop, Always, Answer),
+    (libc::SYS_semctl, Always, Answer), (libc::SYS_msgget, Always, Answer), (libc::SYS_msgsnd, Always, Answer),
+    (libc::SYS_msgrcv, Always, Answer), (libc::SYS_msgctl, Always, Answer),
+    (libc::SYS_mq_open, Always, NOSYS), (libc::SYS_mq_unlink, Always, NOSYS),
 
     // The machine.
     (libc::SYS_sethostname, Always, PERM), (libc::SYS_setdomainname, Always, PERM), (libc::SYS_reboot, Always, PERM),
@@ -179,6 +208,7 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_io_uring_setup, Always, NOSYS), (libc::SYS_io_uring_enter, Always, NOSYS),
     (libc::SYS_io_uring_register, Always, NOSYS), (MAP_SHADOW_STACK, Always, NOSYS),
     (libc::SYS_ioctl, Is(1, &[TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP]), PERM),
+    (libc::SYS_ioctl, Is(1, HARMLESS), Allow), (libc::SYS_ioctl, IsOfType(1, OF_FILE_SYSTEMS), Fail(libc::ENOTTY)),
 ];
 
 /// Offsets in `struct seccomp_data`.
@@ -237,14 +267,19 @@ pub(super) fn trial(traced: libc::c_long, answered: libc::c_long) -> Vec<sock_fi
 fn condition(when: When) -> Vec<sock_filter> {
     match when {
         Always => Vec::new(),
-        Is(argument, values) => {
+        Is(argument, values) => [vec![load(ARGUMENTS + 8 * argument)], is_one_of(values)].concat(),
+        IsOfType(argument, values) => {
             let mut test = vec![load(ARGUMENTS + 8 * argument)];
-            for (index, value) in values.iter().enumerate() {
-                let left = u8::try_from(values.len() - 1 - index).unwrap_or(u8::MAX);
-                test.push(jump(libc::BPF_JEQ, *value, left, u8::from(left == 0)));
-            }
-            test
+            test.push(instruction(libc::BPF_ALU | libc::BPF_RSH | libc::BPF_K, 8, 0, 0));
+            test.push(instruction(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0xff, 0, 0));
+            [test, is_one_of(values)].concat()
         }
+        Are([(first, value), (second, other)]) => vec![
+            load(ARGUMENTS + 8 * first),
+            jump(libc::BPF_JEQ, value, 0, 3),
+            load(ARGUMENTS + 8 * second),
+            jump(libc::BPF_JEQ, other, 0, 1),
+        ],
         Has(argument, bits) => {
             vec![load(ARGUMENTS + 8 * argument), jump(libc::BPF_JSET, bits, 0, 1)]
         }
@@ -257,11 +292,19 @@ fn condition(when: When) -> Vec<sock_filter> {
     }
 }
 
+/// Falls through if what was loaded is one of `values`.
+fn is_one_of(values: &[u32]) -> Vec<sock_filter> {
+    let to_the_end = |index| u8::try_from(values.len() - 1 - index).unwrap_or(u8::MAX);
+    let tests = values.iter().enumerate().map(|(index, value)| (value, to_the_end(index)));
+    tests.map(|(value, left)| jump(libc::BPF_JEQ, *value, left, u8::from(left == 0))).collect()
+}
+
 fn verdict(action: Action) -> sock_filter {
     answer(match action {
         Answer => libc::SECCOMP_RET_USER_NOTIF,
         Rewrite => libc::SECCOMP_RET_TRACE,
         Fail(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
+        Allow => libc::SECCOMP_RET_ALLOW,
     })
 }
 
@@ -308,6 +351,10 @@ mod tests {
                     value = u32::from_ne_bytes(data[offset..offset + 4].try_into().unwrap());
                     1
                 }
+                libc::BPF_ALU => {
+                    value = if code & 0xf0 == libc::BPF_RSH { value >> k } else { value & k };
+                    1
+                }
                 _ => jump(match code & 0xf0 {
                     libc::BPF_JEQ => value == k,
                     libc::BPF_JGT => value > k,
@@ -349,6 +396,28 @@ mod tests {
         let handle = [0, 0, libc::O_PATH.unsigned_abs().into(), 0, 0, 0];
         assert_eq!(answer_to(libc::SYS_openat, handle), libc::SECCOMP_RET_TRACE);
         assert_eq!(answer_to(libc::SYS_ioctl, [0, TIOCSTI.into(), 0, 0, 0, 0]), failing(libc::EPERM));
+    }
+
+    #[test]
+    fn files_are_changed_by_no_ioctl_that_needs_no_open_for_writing() {
+        let ioctl = |command: u32| answer_to(libc::SYS_ioctl, [0, command.into(), 0, 0, 0, 0]);
+        for command in HARMLESS.iter().chain(&[0x5401, 0x5413, 0x8912]) {
+            assert_eq!(ioctl(*command), ALLOW, "{command:#x}");
+        }
+        // FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION, FS_IOC_ENABLE_VERITY, BTRFS_IOC_SUBVOL_CREATE.
+        for command in [0x4008_6602, 0x401c_5820, 0x4008_7602, 0x4080_6685, 0x5000_940e] {
+            assert_eq!(ioctl(command), libc::SECCOMP_RET_ERRNO | libc::ENOTTY.unsigned_abs(), "{command:#x}");
+        }
+    }
+
+    #[test]
+    fn two_arguments_must_both_be_meant() {
+        let refused = libc::SECCOMP_RET_ERRNO | libc::ENOPROTOOPT.unsigned_abs();
+        let option =
+            |level: u32, name: u32| answer_to(libc::SYS_getsockopt, [0, level.into(), name.into(), 0, 0, 0]);
+        assert_eq!(option(SOL_SOCKET, SO_PEERPIDFD), refused);
+        assert_eq!(option(libc::IPPROTO_IPV6.unsigned_abs(), SO_PEERPIDFD), ALLOW);
+        assert_eq!(option(SOL_SOCKET, SO_PASSPIDFD), ALLOW);
     }
 
     #[test]

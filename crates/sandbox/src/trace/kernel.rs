@@ -358,6 +358,14 @@ pub(super) fn refuse_signals_of_stops() {
     unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, std::ptr::null_mut()) };
 }
 
+/// The number of the terminal whose other end this is (`ioctl_tty(2)`).
+pub(super) fn terminal_of(master: impl AsFd) -> Result<u32, Errno> {
+    let mut number: libc::c_uint = 0;
+    // SAFETY: the kernel writes one unsigned int, which outlives the call.
+    check(unsafe { libc::ioctl(master.as_fd().as_raw_fd(), libc::TIOCGPTN, &raw mut number) })?;
+    Ok(number)
+}
+
 /// Ends the process of a thread, unless it ended by itself.
 pub(super) fn kill(tid: i32) {
     signal(tid, libc::SIGKILL);

@@ -16,6 +16,7 @@ mod copies;
 mod credentials;
 mod exec;
 mod filter;
+mod ipc;
 mod kernel;
 mod memory;
 mod mounts;
@@ -27,6 +28,7 @@ mod processor;
 mod rewrite;
 mod supervisor;
 mod tasks;
+mod terminals;
 mod tracee;
 mod tracer;
 mod trial;
@@ -53,11 +55,13 @@ use crate::sys::{self, Forked};
 use crate::wire;
 
 use self::credentials::Credentials;
+use self::ipc::Ipc;
 use self::kernel::{Listener, Status};
 use self::owners::Owners;
 use self::place::View;
 use self::supervisor::Supervisor;
 use self::tasks::{Directories, Tasks};
+use self::terminals::Terminals;
 use self::tracer::Tracer;
 
 pub(crate) use self::trial::supervise_a_child;
@@ -103,13 +107,16 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
             let directories =
                 Directories { root: Arc::clone(view.root()), cwd: Arc::clone(view.root()), umask: 0o022 };
             let (tasks, pipes) = (Tasks::default(), Arc::default());
-            let supervisor = Arc::new(Supervisor { view, owners, tasks, network, hostname, pipes });
+            let (terminals, ipc) = (Terminals::default(), Ipc::default());
+            let supervisor =
+                Arc::new(Supervisor { view, owners, tasks, terminals, ipc, network, hostname, pipes });
             let who = Credentials::root(spec.capabilities);
             drop(spec);
             supervisor.tasks.begin(command.as_raw_pid(), directories, who);
             kernel::refuse_signals_of_stops();
             let exit = follow(&supervisor, command, ours, control)?;
             end_all(&supervisor);
+            supervisor.ipc.end();
             supervisor.owners.save().map_err(|error| Error::Ownership { message: with_causes(&error) })?;
             drop(mounts.scratch);
             wire::send(control, &Report::Ended(exit)).attempt("write", || "report the exit".to_owned())
@@ -178,6 +185,8 @@ fn follow(
 ) -> Result<Exit, Error> {
     let tid = command.as_raw_pid();
     kernel::seize(tid, tracer::OPTIONS).attempt("ptrace(PTRACE_SEIZE)", starting)?;
+    // Not before: nobody may trace who has more rights.
+    capabilities::hold_only(CapabilitySet::OF_SUPERVISOR)?;
     wire::send(&child, &()).attempt("write", starting)?;
     let control = control.try_clone().attempt("dup", starting)?;
     let watched = Arc::clone(supervisor);

@@ -248,9 +248,11 @@ pub(super) fn real_path(fd: impl AsFd) -> Result<PathBuf, Errno> {
     Ok(PathBuf::from(std::ffi::OsString::from_vec(link.into_bytes())))
 }
 
-/// Opens the very file that a handle is of, with `flags`.
+/// Opens the very file that a handle is of, with `flags`. A terminal does not become that of the supervisor, to which
+/// it would then send signals.
 pub(super) fn reopen(handle: impl AsFd, flags: OFlags) -> Result<OwnedFd, Errno> {
-    openat(CWD, crate::mounts::proc_path(&handle), flags | OFlags::CLOEXEC, Mode::empty())
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+    openat(CWD, crate::mounts::proc_path(&handle), flags, Mode::empty())
 }
 
 /// The name of an open file for calls that take no descriptor of a handle.

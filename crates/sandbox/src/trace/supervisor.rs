@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicUsize;
 use rustix::io::Errno;
 
 use super::calls::{self, Answer};
+use super::ipc::Ipc;
 use super::kernel::{Listener, Notification};
 use super::owners::Owners;
 use super::place::View;
 use super::processor::Processor;
 use super::tasks::Tasks;
+use super::terminals::Terminals;
 use crate::spec::Network;
 
 /// All that is known of a step.
@@ -19,6 +21,8 @@ pub(super) struct Supervisor {
     pub(super) view: View,
     pub(super) owners: Owners,
     pub(super) tasks: Tasks,
+    pub(super) terminals: Terminals,
+    pub(super) ipc: Ipc,
     pub(super) network: Network,
     pub(super) hostname: String,
     /// How many threads of ours wait for the other end of a pipe.

@@ -2,8 +2,10 @@
 //! says, for a process that believes to be who its credentials say.
 
 mod attributes;
+mod device;
 mod directory;
 mod identity;
+mod ipc;
 mod names;
 mod open;
 mod open_how;

@@ -1,6 +1,5 @@
 //! open(2) and its like: the file is opened here, and a copy of the descriptor put into the process.
 
-use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +9,6 @@ use rustix::io::Errno;
 
 use super::{Answer, Call, Result};
 use crate::spec::Access;
-use crate::trace::owners::kind_of;
 use crate::trace::permission::{Wish, check};
 use crate::trace::place::{Place, Shown, reopen};
 use crate::trace::proc;
@@ -165,8 +163,7 @@ impl Call<'_> {
             FileType::Fifo if !flags.contains(OFlags::NONBLOCK) => self.open_pipe(entry, flags),
             _ if view.shown(entry.mount) == Shown::Proc => self.open_proc(entry, flags, writes),
             _ => {
-                // Locking a terminal or waiting for a lease are not for the supervisor.
-                let file = reopen(entry, plain(flags) | OFlags::NOCTTY)?;
+                let file = reopen(entry, plain(flags))?;
                 if writes && view.shown(entry.mount) == Shown::Files {
                     self.lose_privileges(entry)?;
                 }
@@ -176,41 +173,6 @@ impl Call<'_> {
                 Ok(given(file, flags))
             }
         }
-    }
-
-    /// A device node of the image is an empty file on disk; the harmless ones that every machine has are opened there.
-    fn open_device(&self, entry: &Place, disk: &Stat, stat: &Stat, flags: OFlags) -> Result {
-        let view = &self.supervisor.view;
-        if view.limits(entry.mount).nodev {
-            return Err(Errno::ACCESS);
-        }
-        if kind_of(disk) != ownership::Kind::File {
-            // The machine's own node, which is shown on purpose.
-            let is_shown = view.shown(entry.mount) == Shown::Device;
-            if !is_shown {
-                return Err(Errno::ACCESS);
-            }
-            let is_multiplexer = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (5, 2);
-            // The one among the terminals may be for nobody; this is the same.
-            let file = match reopen(entry, plain(flags)) {
-                Err(Errno::ACCESS) if is_multiplexer => {
-                    openat(rustix::fs::CWD, "/dev/ptmx", plain(flags) | OFlags::CLOEXEC, Mode::empty())?
-                }
-                file => file?,
-            };
-            return Ok(given(file, flags));
-        }
-        let is_char = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-        let name: &CStr = match (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) {
-            (1, 3) if is_char => c"/dev/null",
-            (1, 5) if is_char => c"/dev/zero",
-            (1, 7) if is_char => c"/dev/full",
-            (1, 8) if is_char => c"/dev/random",
-            (1, 9) if is_char => c"/dev/urandom",
-            _ => return Err(Errno::NXIO),
-        };
-        let file = openat(rustix::fs::CWD, name, plain(flags) | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(given(file, flags))
     }
 
     /// Waits for the other end of a named pipe, which must not keep others waiting.
@@ -324,7 +286,7 @@ impl Call<'_> {
     }
 }
 
-fn given(file: OwnedFd, flags: OFlags) -> Answer {
+pub(super) fn given(file: OwnedFd, flags: OFlags) -> Answer {
     Answer::File { file, close_on_exec: flags.contains(OFlags::CLOEXEC) }
 }
 
@@ -339,7 +301,7 @@ fn wish(flags: OFlags) -> Wish {
 }
 
 /// The flags that remain when the file was found and may be opened.
-fn plain(flags: OFlags) -> OFlags {
+pub(super) fn plain(flags: OFlags) -> OFlags {
     flags - (OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC)
 }
 

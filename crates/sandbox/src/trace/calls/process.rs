@@ -26,7 +26,7 @@ impl Call<'_> {
             libc::SYS_uname => self.uname(),
             libc::SYS_seccomp => self.load_filter(self.uint(0) <= libc::SECCOMP_SET_MODE_FILTER),
             libc::SYS_prctl if self.int(0) == libc::PR_SET_SECCOMP => self.load_filter(true),
-            _ => self.identity(),
+            _ => self.shared(),
         }
     }
 

@@ -83,7 +83,7 @@ impl Call<'_> {
     fn keeper(&self, place: &Place, name: &[u8], wanted: &Use<'_>) -> Result<Keeper> {
         let writes = !matches!(wanted, Use::Read);
         if writes {
-            self.supervisor.view.check_writable(place.mount)?;
+            self.changeable(place)?;
         }
         let who = self.credentials();
         let is_admin = who.has(Capability::SYS_ADMIN);
