@@ -71,7 +71,8 @@ pub(crate) struct Results(Vec<(ResultFile, Target)>);
 enum Target {
     /// A file that takes this name when it is complete.
     Renamed(NamedTempFile, PathBuf),
-    /// Something that is no regular file, such as `/dev/stdout`, or lies where no file can be made.
+    /// Something that is no regular file, such as `/dev/stdout`, or is mounted, such as `/dev/termination-log`, or lies
+    /// where no file can be made.
     InPlace(File),
 }
 
@@ -113,19 +114,19 @@ impl Target {
         fs::metadata(dir)?;
         let mode = Permissions::from_mode(0o666);
         match tempfile::Builder::new().prefix(".builder-").permissions(mode).tempfile_in(dir) {
-            Ok(file) => {
-                fs::remove_file(path).or_else(|error| match error.kind() {
-                    io::ErrorKind::NotFound => Ok(()),
-                    _ => Err(error),
-                })?;
-                Ok(Self::Renamed(file, path.clone()))
-            }
+            Ok(file) => match fs::remove_file(path) {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Self::in_place(path),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(Self::Renamed(file, path.clone())),
+            },
             // A file that was made for us in a directory that is not ours.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.exists() => {
-                File::options().write(true).truncate(true).open(path).map(Self::InPlace)
-            }
+            Err(error) if is_forbidden(&error) && path.exists() => Self::in_place(path),
             Err(error) => Err(error),
         }
+    }
+
+    fn in_place(path: &Path) -> io::Result<Self> {
+        File::options().write(true).truncate(true).open(path).map(Self::InPlace)
     }
 
     fn file(&mut self) -> &mut File {
@@ -143,6 +144,10 @@ impl Target {
             Self::InPlace(_) => Ok(()),
         }
     }
+}
+
+fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 impl Content {

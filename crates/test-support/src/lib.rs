@@ -33,7 +33,7 @@ pub use git_server::{COMMIT_TIME, GitServer, git, git_commit};
 pub use image_check::check_layout;
 pub use image_tree::{Entry, ImageTree};
 pub use output::Output;
-pub use pod::{Capabilities, Filter, Medium, Pod, Profile, RootFs, Seccomp};
+pub use pod::{Capabilities, Medium, Pod, Profile, RootFs, Runtime, Seccomp};
 pub use podman::podman_run;
 pub use test_builder::{SHELL, TestBuilder};
 pub use tls::Tls;

@@ -5,7 +5,7 @@
 use std::fs;
 use std::time::Duration;
 
-use test_support::{Capabilities, Medium, Output, Pod, Profile, RootFs, Seccomp};
+use test_support::{Medium, Output, Pod, Profile, RootFs, Seccomp};
 
 fn sh(pod: &Pod<'_>, script: &str) -> Output {
     pod.run(&["sh", "-c", script])
@@ -43,7 +43,7 @@ fn only_root_holds_the_capabilities_of_the_bounding_set() {
         let [held, bounding] =
             ["CapEff", "CapBnd"].map(|key| u64::from_str_radix(&status(&pod, key), 16).unwrap());
         assert_eq!(held, if profile.uid == 0 { bounding } else { 0 }, "{}", profile.name);
-        if let Capabilities::Only(names) = profile.capabilities {
+        if let Some(names) = profile.bounding_set() {
             assert_eq!(bounding.count_ones() as usize, names.len(), "{}", profile.name);
         }
     }
@@ -163,10 +163,7 @@ fn what_a_build_may_want_can_be_taken_away_from_every_pod() {
 fn runtime_default_denies_namespaces() {
     let root_fs = RootFs::new();
     for profile in Profile::ALL {
-        let denied = match profile.capabilities {
-            Capabilities::Privileged => false,
-            Capabilities::Only(_) => profile.seccomp != Seccomp::Unconfined,
-        };
+        let denied = profile.seccomp == Seccomp::RuntimeDefault;
         let output = sh(&Pod::new(profile, &root_fs), "unshare -U true");
         assert_eq!(output.code() != 0, denied, "{}: {output}", profile.name);
     }

@@ -9,12 +9,13 @@
 
 mod profile;
 mod root_fs;
+mod runtime;
 mod runtime_config;
 mod seccomp;
 
 pub use profile::{Capabilities, Profile, Seccomp};
 pub use root_fs::RootFs;
-pub use seccomp::Filter;
+pub use runtime::Runtime;
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -145,6 +146,12 @@ impl<'a> Pod<'a> {
     /// Sets a variable of the environment.
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Runs the containers from now on in another image; the volumes stay.
+    pub fn image(mut self, root_fs: &'a RootFs) -> Self {
+        self.root_fs = root_fs;
         self
     }
 

@@ -3,39 +3,7 @@
 //! Each is what a kubelet asks of its runtime for a pod that people really have. Knows nothing of the form in which a
 //! runtime is asked.
 
-use super::seccomp::Filter;
-
-/// What containerd gives a container that asks for nothing.
-const CONTAINERD: &[&str] = &[
-    "CAP_AUDIT_WRITE",
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_MKNOD",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_RAW",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
-];
-
-/// What CRI-O gives, and `CAP_SETFCAP`, which OpenShift's tasks for buildah add.
-const CRIO_AND_SETFCAP: &[&str] = &[
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-];
+use super::runtime::Runtime;
 
 /// The security context of a pod.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +12,8 @@ pub struct Profile {
     pub name: &'static str,
     /// The pods that have it, in the words of their manifests.
     pub meaning: &'static str,
+    /// What starts the containers.
+    pub runtime: Runtime,
     /// `runAsUser`.
     pub uid: u32,
     /// `runAsGroup`.
@@ -60,13 +30,15 @@ pub struct Profile {
     pub read_only: bool,
 }
 
-/// The capabilities of a container.
+/// The capabilities of a container: what its process may hold. Root holds them, everyone else none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capabilities {
     /// `privileged: true`: all that the test itself could hold, writable kernel files, and no path masked.
     Privileged,
-    /// These in the bounding set; root holds them, everyone else none.
-    Only(&'static [&'static str]),
+    /// Those that the runtime gives to everyone, and these of `capabilities.add`.
+    DefaultAnd(&'static [&'static str]),
+    /// None: `capabilities.drop` is `ALL`.
+    Dropped,
 }
 
 /// The filter over the system calls of a container.
@@ -74,16 +46,17 @@ pub enum Capabilities {
 pub enum Seccomp {
     /// None.
     Unconfined,
-    /// The default of this runtime.
-    RuntimeDefault(Filter),
+    /// The default of the runtime.
+    RuntimeDefault,
 }
 
 const ROOT: Profile = Profile {
     name: "root",
     meaning: "no securityContext, on containerd: what a pod is by default",
+    runtime: Runtime::Containerd,
     uid: 0,
     gid: 0,
-    capabilities: Capabilities::Only(CONTAINERD),
+    capabilities: Capabilities::DefaultAnd(&[]),
     seccomp: Seccomp::Unconfined,
     user_namespace: false,
     escalation: true,
@@ -93,7 +66,8 @@ const ROOT: Profile = Profile {
 const ROOT_CRIO: Profile = Profile {
     name: "root-crio",
     meaning: "OpenShift's task buildah: root with the capabilities of CRI-O and SETFCAP, seccomp Unconfined",
-    capabilities: Capabilities::Only(CRIO_AND_SETFCAP),
+    runtime: Runtime::Crio,
+    capabilities: Capabilities::DefaultAnd(&["CAP_SETFCAP"]),
     ..ROOT
 };
 
@@ -109,8 +83,8 @@ const NONROOT: Profile = Profile {
 const RESTRICTED: Profile = Profile {
     name: "restricted",
     meaning: "the Pod Security Standard restricted: runAsUser 1000, capabilities drop ALL, no escalation, RuntimeDefault",
-    capabilities: Capabilities::Only(&[]),
-    seccomp: Seccomp::RuntimeDefault(Filter::Containerd),
+    capabilities: Capabilities::Dropped,
+    seccomp: Seccomp::RuntimeDefault,
     ..NONROOT
 };
 
@@ -127,27 +101,27 @@ impl Profile {
         Self {
             name: "root-seccomp",
             meaning: "root with RuntimeDefault of containerd",
-            seccomp: Seccomp::RuntimeDefault(Filter::Containerd),
+            seccomp: Seccomp::RuntimeDefault,
             ..ROOT
         },
         ROOT_CRIO,
         Self {
             name: "root-crio-seccomp",
             meaning: "the task buildah with RuntimeDefault of CRI-O",
-            seccomp: Seccomp::RuntimeDefault(Filter::Crio),
+            seccomp: Seccomp::RuntimeDefault,
             ..ROOT_CRIO
         },
         Self {
             name: "root-nocaps",
             meaning: "root, capabilities drop ALL, RuntimeDefault of containerd",
-            capabilities: Capabilities::Only(&[]),
-            seccomp: Seccomp::RuntimeDefault(Filter::Containerd),
+            capabilities: Capabilities::Dropped,
+            seccomp: Seccomp::RuntimeDefault,
             ..ROOT
         },
         Self {
             name: "userns",
             meaning: "hostUsers: false, RuntimeDefault of containerd",
-            seccomp: Seccomp::RuntimeDefault(Filter::Containerd),
+            seccomp: Seccomp::RuntimeDefault,
             user_namespace: true,
             ..ROOT
         },
@@ -160,7 +134,7 @@ impl Profile {
         Self {
             name: "userns-crio-seccomp",
             meaning: "the task buildah-ns with RuntimeDefault of CRI-O",
-            seccomp: Seccomp::RuntimeDefault(Filter::Crio),
+            seccomp: Seccomp::RuntimeDefault,
             user_namespace: true,
             ..ROOT_CRIO
         },
@@ -174,9 +148,9 @@ impl Profile {
         Self {
             name: "restricted-crio",
             meaning: "OpenShift's restricted-v2: a random uid of group 0, otherwise restricted, RuntimeDefault of CRI-O",
+            runtime: Runtime::Crio,
             uid: 1_000_680_000,
             gid: 0,
-            seccomp: Seccomp::RuntimeDefault(Filter::Crio),
             ..RESTRICTED
         },
         RESTRICTED,
@@ -193,6 +167,15 @@ impl Profile {
     pub fn named(name: &str) -> Self {
         let found = Self::ALL.into_iter().find(|profile| profile.name == name);
         found.unwrap_or_else(|| panic!("no profile of a pod is named `{name}`"))
+    }
+
+    /// The capabilities that the process may hold; `None` where it is all that the test itself could.
+    pub fn bounding_set(&self) -> Option<Vec<&'static str>> {
+        match self.capabilities {
+            Capabilities::Privileged => None,
+            Capabilities::DefaultAnd(more) => Some([self.runtime.capabilities(), more].concat()),
+            Capabilities::Dropped => Some(Vec::new()),
+        }
     }
 
     /// Whether it is `privileged: true`.

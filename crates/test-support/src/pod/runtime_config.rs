@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::profile::{Capabilities, Profile, Seccomp};
+use super::profile::{Profile, Seccomp};
 use super::{ID_BASE, ID_COUNT, Pod, seccomp};
 
 /// Hidden from every container that is not privileged, because they tell of the node.
@@ -146,11 +146,8 @@ fn linux(pod: &Pod) -> Value {
         let fuse = json!({ "path": "/dev/fuse", "type": "c", "major": 10, "minor": 229, "fileMode": 0o666 });
         linux["devices"] = json!([fuse]);
     }
-    let filter = match profile.seccomp {
-        Seccomp::Unconfined => None,
-        Seccomp::RuntimeDefault(filter) => Some(filter),
-    };
-    if let Some(filter) = seccomp::config(filter, &capabilities(profile), &pod.denied) {
+    let runtime = (profile.seccomp == Seccomp::RuntimeDefault).then_some(profile.runtime);
+    if let Some(filter) = seccomp::config(runtime, &capabilities(profile), &pod.denied) {
         linux["seccomp"] = filter;
     }
     linux
@@ -196,14 +193,14 @@ fn set_sysctls(sysctls: &[(String, u64)]) -> Value {
 
 /// The bounding set of a container.
 fn capabilities(profile: &Profile) -> Vec<String> {
-    match profile.capabilities {
-        Capabilities::Only(names) => owned(names),
-        Capabilities::Privileged => {
+    profile.bounding_set().map_or_else(
+        || {
             let own = own_bounding_set();
             let held = CAPABILITIES.iter().enumerate().filter(|(number, _)| own >> number & 1 == 1);
             held.map(|(_, name)| (*name).to_owned()).collect()
-        }
-    }
+        },
+        |names| owned(&names),
+    )
 }
 
 /// The capabilities that a child of this process may hold, a bit each; see `proc_pid_status(5)`.

@@ -5,31 +5,14 @@
 
 use serde_json::{Value, json};
 
-/// The `RuntimeDefault` filter of a container runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Filter {
-    /// Refuses with EPERM what it does not know.
-    Containerd,
-    /// Answers ENOSYS to what it does not know.
-    Crio,
-}
+use super::runtime::Runtime;
 
-impl Filter {
-    fn document(self) -> Value {
-        let text = match self {
-            Self::Containerd => include_str!("../../../../fixtures/pods/containerd.json"),
-            Self::Crio => include_str!("../../../../fixtures/pods/crio.json"),
-        };
-        serde_json::from_str(text).expect("a filter is JSON")
-    }
-}
-
-/// `linux.seccomp` of an OCI runtime config for a container that may hold `capabilities`.
+/// `linux.seccomp` of an OCI runtime config for a container that may hold `capabilities` under the filter of `runtime`.
 ///
 /// Calls of `denied` fail with EPERM whatever the filter says. `None` where nothing is filtered.
-pub(super) fn config(filter: Option<Filter>, capabilities: &[String], denied: &[String]) -> Option<Value> {
-    let document = match filter {
-        Some(filter) => filter.document(),
+pub(super) fn config(runtime: Option<Runtime>, capabilities: &[String], denied: &[String]) -> Option<Value> {
+    let document = match runtime {
+        Some(runtime) => runtime.filter(),
         None if denied.is_empty() => return None,
         None => json!({ "otherwise": "allow", "rules": [] }),
     };
@@ -124,27 +107,27 @@ mod tests {
     #[test]
     fn capabilities_decide_on_rules() {
         let admin = ["CAP_SYS_ADMIN".to_owned()];
-        for (filter, capabilities, call, expected) in [
-            (Filter::Containerd, &admin[..], "unshare", &["SCMP_ACT_ALLOW"][..]),
-            (Filter::Containerd, &[], "unshare", &[]),
-            (Filter::Containerd, &[], "clone", &["SCMP_ACT_ALLOW if"]),
-            (Filter::Containerd, &[], "clone3", &["SCMP_ACT_ERRNO"]),
-            (Filter::Crio, &[], "chroot", &["SCMP_ACT_ERRNO"]),
-            (Filter::Crio, &admin, "sethostname", &["SCMP_ACT_ALLOW"]),
-            (Filter::Crio, &[], "ptrace", &["SCMP_ACT_ALLOW"]),
+        for (runtime, capabilities, call, expected) in [
+            (Runtime::Containerd, &admin[..], "unshare", &["SCMP_ACT_ALLOW"][..]),
+            (Runtime::Containerd, &[], "unshare", &[]),
+            (Runtime::Containerd, &[], "clone", &["SCMP_ACT_ALLOW if"]),
+            (Runtime::Containerd, &[], "clone3", &["SCMP_ACT_ERRNO"]),
+            (Runtime::Crio, &[], "chroot", &["SCMP_ACT_ERRNO"]),
+            (Runtime::Crio, &admin, "sethostname", &["SCMP_ACT_ALLOW"]),
+            (Runtime::Crio, &[], "ptrace", &["SCMP_ACT_ALLOW"]),
         ] {
-            let config = config(Some(filter), capabilities, &[]).expect("a filter");
-            assert_eq!(answers(&config, call), expected, "{call} under {filter:?} with {capabilities:?}");
+            let config = config(Some(runtime), capabilities, &[]).expect("a filter");
+            assert_eq!(answers(&config, call), expected, "{call} under {runtime:?} with {capabilities:?}");
         }
     }
 
     #[test]
     fn a_call_that_is_taken_away_has_one_answer() {
         let denied = ["ptrace".to_owned(), "clone".to_owned()];
-        for filter in [None, Some(Filter::Containerd), Some(Filter::Crio)] {
-            let config = config(filter, &[], &denied).expect("a filter");
+        for runtime in [None, Some(Runtime::Containerd), Some(Runtime::Crio)] {
+            let config = config(runtime, &[], &denied).expect("a filter");
             for call in ["ptrace", "clone"] {
-                assert_eq!(answers(&config, call), ["SCMP_ACT_ERRNO"], "{call} under {filter:?}");
+                assert_eq!(answers(&config, call), ["SCMP_ACT_ERRNO"], "{call} under {runtime:?}");
             }
         }
     }
