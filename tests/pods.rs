@@ -3,17 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use std::sync::Mutex;
-use std::thread;
 
-use test_support::{Medium, Output, Pod, Profile, RootFs, check_layout};
-
-/// The machines of CI have two cores.
-const AT_A_TIME: usize = 2;
+use tempfile::TempDir;
+use test_support::{Built, Medium, Pod, Profile, RootFs, assert_same_image, check_layout, each};
 
 const COPY: &str = "FROM scratch\nCOPY . /\n";
 const RUN: &str = "FROM scratch\nCOPY busybox /bin/sh\nRUN echo x > /f\n";
@@ -57,9 +52,6 @@ const RUN_DYNAMIC: &str = "FROM scratch\nCOPY lib /lib\nCOPY lib64 /lib64\nCOPY 
     RUN sh -c 'test /lib/x86_64-linux-gnu/libc.so.6 -ef /dev/fd/3' 3< /lib/x86_64-linux-gnu/libc.so.6\n\
     RUN sh -c 'test -x /bin/busybox && echo x > /f'\n";
 
-/// The digest of an image, or what the build said instead.
-type Built = Result<String, Output>;
-
 #[test]
 fn files_are_copied_into_the_same_image_everywhere() {
     assert_same_image(build_everywhere(COPY));
@@ -78,64 +70,49 @@ fn users_and_their_files_are_the_same_everywhere() {
 #[test]
 fn a_volume_of_any_kind_gives_the_same_image() {
     let root_fs = root_fs();
-    let mut results = BTreeMap::new();
-    for medium in [Medium::Disk, Medium::NoExec, Medium::Memory, Medium::Image] {
-        for name in ["privileged", "nonroot-setuid", "nonroot", "restricted"] {
-            let built = build(Profile::named(name), medium, &root_fs, RUN);
-            results.insert(format!("{name} on {medium:?}"), built);
-        }
-    }
-    assert_same_image(results);
+    let media = [Medium::Disk, Medium::NoExec, Medium::Memory, Medium::Image];
+    let pods = ["privileged", "userns-crio", "nonroot-setuid", "nonroot", "restricted-crio", "restricted-ro"];
+    let all = pods.iter().flat_map(|name| media.map(|medium| (Profile::named(name), medium)));
+    assert_same_image(each(all, |(profile, medium)| build(profile, medium, &root_fs, USERS)));
 }
 
 #[test]
 fn a_program_finds_its_libraries_on_a_volume_that_executes_nothing() {
     let root_fs = root_fs();
-    let mut results = BTreeMap::new();
-    for (name, medium) in
-        [("nonroot", Medium::Disk), ("nonroot", Medium::NoExec), ("restricted", Medium::NoExec)]
-    {
-        let built = build(Profile::named(name), medium, &root_fs, RUN_DYNAMIC);
-        results.insert(format!("{name} on {medium:?}"), built);
-    }
-    assert_same_image(results);
+    let all = [("nonroot", Medium::Disk), ("nonroot", Medium::NoExec), ("restricted", Medium::NoExec)];
+    assert_same_image(each(all, |(name, medium)| build(Profile::named(name), medium, &root_fs, RUN_DYNAMIC)));
 }
 
-/// All must have succeeded and agree on the digest.
-#[track_caller]
-fn assert_same_image(results: BTreeMap<String, Built>) {
-    let mut digests = BTreeMap::<_, Vec<_>>::new();
-    let mut wrong = Vec::new();
-    for (name, built) in results {
-        match built {
-            Ok(digest) => digests.entry(digest).or_default().push(name),
-            Err(output) => wrong.push(format!("{name}: {output}")),
-        }
+/// Neither HOME nor TMPDIR nor anything else.
+const NO_ENVIRONMENT: [&str; 5] = ["env", "-i", "/usr/bin/builder", "build", "/context"];
+
+#[test]
+fn without_environment_and_name_a_user_needs_one_volume() {
+    let (root_fs, context) = (root_fs(), context(USERS));
+    for name in ["privileged", "userns", "restricted-crio", "restricted-ro"] {
+        let pod = Pod::new(Profile::named(name), &root_fs)
+            .empty_dir("/tmp", Medium::Disk)
+            .bind_read_only(context.path(), "/context");
+        let output = pod.run(&NO_ENVIRONMENT).success();
+        assert!(output.stderr.contains("the store /tmp/builder-"), "{output}");
+        assert_eq!(fs::read_dir(pod.on_node("/tmp")).unwrap().count(), 0, "{name} leaves nothing");
     }
-    assert!(wrong.is_empty(), "{}\n{digests:#?}", wrong.join("\n"));
-    assert_eq!(digests.len(), 1, "{digests:#?}");
+}
+
+#[test]
+fn where_nothing_can_be_written_the_cure_is_told() {
+    let (root_fs, context) = (root_fs(), context(COPY));
+    let pod = Pod::new(Profile::named("restricted-ro"), &root_fs).bind_read_only(context.path(), "/context");
+    let output = pod.run(&NO_ENVIRONMENT).exits(1);
+    assert!(output.stderr.starts_with("error: cannot create the store in `/tmp`\n"), "{output}");
+    assert!(output.stderr.contains("Read-only file system"), "{output}");
+    assert!(output.stderr.contains("hint: give a directory that this user can write to"), "{output}");
 }
 
 /// Builds in each profile.
-fn build_everywhere(containerfile: &str) -> BTreeMap<String, Built> {
+fn build_everywhere(containerfile: &str) -> Vec<Built> {
     let root_fs = root_fs();
-    let pending = Mutex::new(Profile::ALL.into_iter());
-    let results = Mutex::new(BTreeMap::new());
-    thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                while let Some(profile) = next(&pending) {
-                    let built = build(profile, Medium::Disk, &root_fs, containerfile);
-                    results.lock().unwrap().insert(profile.name.to_owned(), built);
-                }
-            });
-        }
-    });
-    results.into_inner().unwrap()
-}
-
-fn next(pending: &Mutex<impl Iterator<Item = Profile>>) -> Option<Profile> {
-    pending.lock().unwrap().next()
+    each(Profile::ALL, |profile| build(profile, Medium::Disk, &root_fs, containerfile))
 }
 
 /// The image of builder, with what lets a user who may escalate have many ids.
@@ -145,27 +122,29 @@ fn root_fs() -> RootFs {
 
 /// Builds in a pod that can write nothing but one emptyDir.
 fn build(profile: Profile, medium: Medium, root_fs: &RootFs, containerfile: &str) -> Built {
-    let context = tempfile::tempdir().unwrap();
-    fs::set_permissions(context.path(), Permissions::from_mode(0o755)).unwrap();
-    write_context(context.path(), containerfile);
+    let context = context(containerfile);
     let pod = Pod::new(profile, root_fs)
         .empty_dir("/work", medium)
         .bind_read_only(context.path(), "/context")
         .env("SOURCE_DATE_EPOCH", "1700000000")
         .env("BUILDER_ROOT", "/work/state");
+    let name = format!("{} on {medium:?}", profile.name);
     let output =
         pod.run(&["sh", "-c", "builder build --digest-file /work/digest /context && cat /work/digest"]);
     if output.code() != 0 {
-        return Err(output);
+        return (name, Err(output));
     }
     if medium == Medium::Disk {
         check_layout(&pod.on_node("/work").join("state"));
     }
-    Ok(output.text().lines().last().unwrap().to_owned())
+    (name, Ok(output.text().lines().last().unwrap().to_owned()))
 }
 
 /// A context with busybox, a link, modes of every kind, and directories; as everyone may read it, it is that of any pod.
-fn write_context(dir: &Path, containerfile: &str) {
+fn context(containerfile: &str) -> TempDir {
+    let context = tempfile::tempdir().unwrap();
+    let dir = context.path();
+    fs::set_permissions(dir, Permissions::from_mode(0o755)).unwrap();
     fs::create_dir_all(dir.join("dir/empty")).unwrap();
     fs::copy("/bin/busybox", dir.join("busybox")).unwrap();
     fs::copy("/bin/dash", dir.join("dash")).unwrap();
@@ -183,4 +162,5 @@ fn write_context(dir: &Path, containerfile: &str) {
         fs::write(dir.join(name), content).unwrap();
         fs::set_permissions(dir.join(name), Permissions::from_mode(mode)).unwrap();
     }
+    context
 }

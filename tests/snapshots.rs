@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use test_support::{TestBuilder, check_layout};
+use test_support::{TestBuilder, check_layout, ordinary_user};
 
 /// What snapshots get wrong: removals, renames and links across steps, replaced kinds, owners, set-id bits, names.
 const CONTAINERFILE: &str = r#"
@@ -44,18 +44,6 @@ fn digest(builder: &TestBuilder, flags: &[&str]) -> String {
     arguments.splice(1..1, flags.iter().copied());
     builder.run(&arguments).success();
     builder.read("digest")
-}
-
-/// An ordinary user with subordinate ids; Debian's useradd hands them out.
-fn ordinary_user() -> (u32, u32) {
-    let name = "builder-test";
-    let lookup = || Command::new("id").args(["-u", name]).output().unwrap();
-    if !lookup().status.success() {
-        // Another test may be faster.
-        Command::new("useradd").args(["--create-home", name]).output().unwrap();
-    }
-    let uid = String::from_utf8(lookup().stdout).unwrap().trim().parse().expect("the user exists");
-    (uid, uid)
 }
 
 #[test]

@@ -107,9 +107,9 @@ pub(crate) enum Error {
     #[error("only one output can be `-`")]
     StdoutTwice,
     /// There is no place for the store.
-    #[error("cannot create the store `{}`", .path.display())]
+    #[error("cannot create the store in `{}`", .path.display())]
     NoStore {
-        /// Its directory.
+        /// A directory.
         path: PathBuf,
         /// The kernel's answer.
         source: std::io::Error,

@@ -21,9 +21,7 @@ impl StateDir {
     pub(crate) fn settle(root: Option<&Path>, environment: &Environment) -> Result<Self, Error> {
         if let Some(asked) = root.or(environment.path("BUILDER_ROOT")) {
             create(asked)?;
-            return std::path::absolute(asked)
-                .map(Self::Kept)
-                .map_err(|source| failed("find", asked, source));
+            return std::path::absolute(asked).map(Self::Kept).map_err(|source| no_store(asked, source));
         }
         let below_home = environment.xdg("XDG_DATA_HOME", ".local/share").map(|data| data.join("builder"));
         match below_home.filter(|dir| create(dir).is_ok() && is_writable(dir)) {
@@ -42,7 +40,7 @@ impl StateDir {
 }
 
 fn create(dir: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(dir).map_err(|source| Error::NoStore { path: dir.to_owned(), source })
+    std::fs::create_dir_all(dir).map_err(|source| no_store(dir, source))
 }
 
 fn is_writable(dir: &Path) -> bool {
@@ -51,11 +49,11 @@ fn is_writable(dir: &Path) -> bool {
 
 fn temporary(parent: &Path) -> Result<StateDir, Error> {
     let dir = tempfile::Builder::new().prefix("builder-").tempdir_in(parent);
-    dir.map(StateDir::Temporary).map_err(|source| failed("create a directory in", parent, source))
+    dir.map(StateDir::Temporary).map_err(|source| no_store(parent, source))
 }
 
-fn failed(operation: &'static str, path: &Path, source: std::io::Error) -> Error {
-    Error::Io { operation, path: path.to_owned(), source }
+fn no_store(path: &Path, source: std::io::Error) -> Error {
+    Error::NoStore { path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -100,6 +98,6 @@ mod tests {
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
         let error = StateDir::settle(Some(&file.join("root")), &Environment::default()).unwrap_err();
-        assert!(error.to_string().starts_with("cannot create the store `"), "{error}");
+        assert!(error.to_string().starts_with("cannot create the store in `"), "{error}");
     }
 }

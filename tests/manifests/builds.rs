@@ -3,20 +3,15 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
-use std::sync::Mutex;
-use std::thread;
 
 use serde_json::json;
 use tempfile::TempDir;
 use test_support::{
-    Auth, DockerRegistry, GitServer, Medium, Options, Output, Pod, Profile, RootFs, Tls, check_layout,
+    Auth, DockerRegistry, GitServer, Medium, Options, Output, Pod, Profile, RootFs, Tls, check_layout, each,
 };
 
 use crate::manifest::{Container, Manifest};
 use crate::profiles;
-
-/// The machines of CI have two cores.
-const AT_A_TIME: usize = 2;
 
 const CONTAINERFILE: &str = "FROM scratch\nCOPY busybox /bin/busybox\n\
     RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n\
@@ -31,20 +26,7 @@ fn each_manifest_builds_and_pushes_in_its_pods() {
     let auth = Auth::Htpasswd(USER, PASSWORD);
     let registry = DockerRegistry::start(Options { tls: Some(&tls), auth, ..Options::default() });
     let cluster = Cluster::new(&registry, &tls);
-    let pending = Mutex::new(profiles().collect::<Vec<_>>());
-    thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                while let Some((profile, manifest)) = next(&pending) {
-                    cluster.run(profile, &manifest);
-                }
-            });
-        }
-    });
-}
-
-fn next<T>(pending: &Mutex<Vec<T>>) -> Option<T> {
-    pending.lock().unwrap().pop()
+    each(profiles(), |(profile, manifest)| cluster.run(profile, &manifest));
 }
 
 /// Everything that a manifest expects around it.
