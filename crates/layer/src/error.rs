@@ -209,7 +209,9 @@ impl Error {
                 "the ids of the image are not usable here: run as root, or give the user more subordinate ids in \
                  /etc/subuid and /etc/subgid",
             ),
-            Self::Device { .. } => Some("device nodes can be made by real root only"),
+            Self::Device { .. } => {
+                Some("device nodes are for real root; `--isolation trace` keeps them in a table instead")
+            }
             Self::OverlayFeature { .. } => Some("mount the overlay with redirect_dir=off,metacopy=off"),
             Self::Io { source, .. } if is(source, Errno::NOSPC) => {
                 Some("the file system of the store is full")
