@@ -63,6 +63,15 @@ fn entry(path: &Path) -> Option<Entry<'_>> {
     Some(Entry { id, rest: names })
 }
 
+/// Who is meant by /proc/1, if that is of no process of the step: programs look there for what the machine runs, and
+/// whether they are in a chroot(2).
+pub(super) fn stand_in(path: &Path, tasks: &Tasks) -> Option<i32> {
+    if path != Path::new("/proc/1") || tasks.contains(1) {
+        return None;
+    }
+    tasks.first().filter(|first| tasks.contains(*first))
+}
+
 /// `ENOENT` for what is of no process of the step, or tells of the machine.
 pub(super) fn check_visible(path: &Path, tasks: &Tasks) -> Result<(), Errno> {
     if path

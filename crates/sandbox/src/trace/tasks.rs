@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::credentials::Credentials;
 use super::place::Place;
@@ -37,9 +37,14 @@ struct Record {
     offer: Option<(OwnedFd, bool)>,
 }
 
-/// All threads of a step, by thread id.
+/// All threads of a step.
 #[derive(Debug, Default)]
-pub(super) struct Tasks(Mutex<BTreeMap<i32, Record>>);
+pub(super) struct Tasks {
+    /// By thread id.
+    threads: Mutex<BTreeMap<i32, Record>>,
+    /// The command's.
+    first: OnceLock<i32>,
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -52,12 +57,18 @@ impl Tasks {
         let directories = Arc::new(Mutex::new(directories));
         let record =
             Record { tgid: tid, directories, credentials: Arc::new(credentials), program, offer: None };
-        lock(&self.0).insert(tid, record);
+        lock(&self.threads).insert(tid, record);
+        let _ = self.first.set(tid);
+    }
+
+    /// The process that stands for process 1, which every pid namespace has.
+    pub(super) fn first(&self) -> Option<i32> {
+        self.first.get().copied()
     }
 
     /// A thread or process that `parent` made.
     pub(super) fn fork(&self, parent: i32, child: i32, is_thread: bool, shares_directories: bool) {
-        let mut tasks = lock(&self.0);
+        let mut tasks = lock(&self.threads);
         let Some(from) = tasks.get(&parent) else { return };
         let directories = if shares_directories {
             Arc::clone(&from.directories)
@@ -75,12 +86,12 @@ impl Tasks {
     }
 
     pub(super) fn end(&self, tid: i32) {
-        lock(&self.0).remove(&tid);
+        lock(&self.threads).remove(&tid);
     }
 
     /// A process executed a program: it now has one thread, `tgid`, which was `former` before.
     pub(super) fn execute(&self, former: i32, tgid: i32, program: Place, credentials: Credentials) {
-        let mut tasks = lock(&self.0);
+        let mut tasks = lock(&self.threads);
         let Some(mut record) = tasks.remove(&former) else { return };
         tasks.retain(|_, other| other.tgid != tgid);
         let directories = lock(&record.directories).clone();
@@ -91,7 +102,7 @@ impl Tasks {
     }
 
     pub(super) fn task(&self, tid: i32) -> Option<Task> {
-        let tasks = lock(&self.0);
+        let tasks = lock(&self.threads);
         let record = tasks.get(&tid)?;
         let directories = lock(&record.directories).clone();
         Some(Task {
@@ -105,22 +116,22 @@ impl Tasks {
 
     /// Whether there is such a thread or process in the step.
     pub(super) fn contains(&self, id: i32) -> bool {
-        let tasks = lock(&self.0);
+        let tasks = lock(&self.threads);
         tasks.contains_key(&id) || tasks.values().any(|record| record.tgid == id)
     }
 
     /// The processes of the step.
     pub(super) fn processes(&self) -> BTreeSet<i32> {
-        lock(&self.0).values().map(|record| record.tgid).collect()
+        lock(&self.threads).values().map(|record| record.tgid).collect()
     }
 
     /// The threads of the step.
     pub(super) fn threads(&self) -> Vec<i32> {
-        lock(&self.0).keys().copied().collect()
+        lock(&self.threads).keys().copied().collect()
     }
 
     pub(super) fn set_credentials(&self, tid: i32, credentials: Credentials) {
-        if let Some(record) = lock(&self.0).get_mut(&tid) {
+        if let Some(record) = lock(&self.threads).get_mut(&tid) {
             record.credentials = Arc::new(credentials);
         }
     }
@@ -131,7 +142,7 @@ impl Tasks {
         tid: i32,
         change: impl FnOnce(&mut Directories) -> T,
     ) -> Option<T> {
-        let tasks = lock(&self.0);
+        let tasks = lock(&self.threads);
         let record = tasks.get(&tid)?;
         let mut directories = lock(&record.directories);
         Some(change(&mut directories))
@@ -139,7 +150,7 @@ impl Tasks {
 
     /// The directories are shared with nobody from now on (unshare(2), `CLONE_FS`).
     pub(super) fn separate_directories(&self, tid: i32) {
-        if let Some(record) = lock(&self.0).get_mut(&tid) {
+        if let Some(record) = lock(&self.threads).get_mut(&tid) {
             let own = lock(&record.directories).clone();
             record.directories = Arc::new(Mutex::new(own));
         }
@@ -147,12 +158,12 @@ impl Tasks {
 
     /// Has a file ready for when the thread asks for it; and whether it is to be closed by the next execve(2).
     pub(super) fn offer(&self, tid: i32, file: OwnedFd, close_on_exec: bool) {
-        if let Some(record) = lock(&self.0).get_mut(&tid) {
+        if let Some(record) = lock(&self.threads).get_mut(&tid) {
             record.offer = Some((file, close_on_exec));
         }
     }
 
     pub(super) fn take_offer(&self, tid: i32) -> Option<(OwnedFd, bool)> {
-        lock(&self.0).get_mut(&tid)?.offer.take()
+        lock(&self.threads).get_mut(&tid)?.offer.take()
     }
 }

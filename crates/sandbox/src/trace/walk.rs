@@ -286,6 +286,11 @@ impl<'a> Walk<'a> {
         if let Some(mounted) = self.view.mounted_at(&path)? {
             return Ok(mounted);
         }
+        if self.view.shown(at.mount) == Shown::Proc
+            && let Some(first) = proc::stand_in(&path, self.tasks)
+        {
+            return self.enter(at, OsStr::new(&first.to_string()));
+        }
         if matches!(self.view.shown(at.mount), Shown::Proc | Shown::Sys) {
             proc::check_visible(&path, self.tasks)?;
         }

@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_command_that_cannot_start_is_explained", Who::ALL, a_failed_start_is_explained),
     ("output_arrives_whole_on_both_streams", &[Who::Root, Who::Single], output_arrives_whole),
     ("without_network_only_loopback_is_there", Who::ALL, without_network_only_loopback),
+    ("process_1_is_the_command_where_there_is_no_init", Who::SUPERVISED, process_1_is_the_command),
     ("setuid_programs_work", Who::MANY_IDS, setuid_programs_work),
     ("a_step_needs_no_program_of_the_machine", &[Who::Pod], a_static_binary_is_enough),
 ];
@@ -175,6 +176,14 @@ fn without_network_only_loopback(setting: &Setting) {
         )
     };
     assert!(success(&spec).ends_with("1\nup\n"));
+}
+
+fn process_1_is_the_command(setting: &Setting) {
+    let script =
+        "cat /proc/1/comm; readlink /proc/1/root; readlink /proc/1/cwd; ls -d /proc/1 /proc/2; echo > /proc/1/comm";
+    let outcome = run(&setting.script(script)).unwrap();
+    assert_eq!(outcome.stdout, "sh\n/\n/\n/proc/1\n");
+    assert!(outcome.stderr.contains("/proc/2: No such file"), "{outcome:?}");
 }
 
 fn setuid_programs_work(setting: &Setting) {
