@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
 use rustix::io::Errno as Os;
 use rustix::mount::MountAttrFlags;
 
@@ -37,7 +37,8 @@ pub(super) fn mount_proc(target: &OwnedFd, protection: Protection) -> Result<(),
     for path in READ_ONLY_IN_PROC {
         make_read_only(&proc, path, depth)?;
     }
-    mask_all(&proc, "/proc", &HIDDEN_IN_PROC)
+    mask_all(&proc, "/proc", &HIDDEN_IN_PROC)?;
+    if depth == Depth::Recursive { hide_processes(&proc) } else { Ok(()) }
 }
 
 /// Mounts what we see of /sys, read-only if it is to be protected; a new one would need a network namespace of our own.
@@ -75,18 +76,44 @@ fn make_read_only(mount: &OwnedFd, path: &str, depth: Depth) -> Result<(), Error
     attach(copy, target, path)
 }
 
+/// The processes that we see are none of the step's; some belong to the same user, who may write to files of theirs.
+///
+/// A cover goes with its process. This one has none, as it still looks at itself.
+fn hide_processes(proc: &OwnedFd) -> Result<(), Error> {
+    let doing = || "list the processes in `/proc`".to_owned();
+    let own = readlinkat(proc, "self", Vec::new()).attempt("readlink", doing)?;
+    let opened =
+        openat(proc, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).attempt("open", doing)?;
+    for entry in Dir::new(opened).attempt("getdents64", doing)? {
+        let entry = entry.attempt("getdents64", doing)?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        if !name.bytes().all(|byte| byte.is_ascii_digit()) || name.as_bytes() == own.as_bytes() {
+            continue;
+        }
+        let Some(target) = inside(proc, name)? else { continue };
+        match attach(empty_directory()?, target, &format!("/proc/{name}")) {
+            // It ended meanwhile.
+            Err(Error::Refused { errno: Errno::NOENT, .. }) => {}
+            answer => answer?,
+        }
+    }
+    Ok(())
+}
+
+/// Nothing can be made in it.
+fn empty_directory() -> Result<OwnedFd, Error> {
+    let empty = [("size", "0"), ("nr_inodes", "1")];
+    new_file_system("tmpfs", &empty, PLAIN | MountAttrFlags::MOUNT_ATTR_RDONLY)
+}
+
 /// A directory is covered by an empty one, a file by /dev/null of the machine, whatever the image has there.
 fn mask_all(mount: &OwnedFd, name: &str, paths: &[&str]) -> Result<(), Error> {
-    let null = rustix::fs::openat(CWD, "/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+    let null = openat(CWD, "/dev/null", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .attempt("open", || "open `/dev/null`".to_owned())?;
     for path in paths {
         let Some(target) = inside(mount, path)? else { continue };
         let cover = match Kind::of(&target)? {
-            Kind::Directory => new_file_system(
-                "tmpfs",
-                &[("size", "0"), ("nr_inodes", "1")],
-                PLAIN | MountAttrFlags::MOUNT_ATTR_RDONLY,
-            )?,
+            Kind::Directory => empty_directory()?,
             Kind::File => {
                 let null = clone_tree(null.as_fd(), Depth::One, "/dev/null")?;
                 // Else the step, who is root, could change the mode of the machine's own node.

@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("swapped_links_never_lead_out", &[Who::Root, Who::Single], swapped_links_never_lead_out),
     ("the_way_up_from_a_directory_that_was_moved_ends_inside", Who::ALL, the_way_up_ends_inside),
     ("the_builder_cannot_be_read_or_written", Who::ALL, the_builder_cannot_be_reached),
+    ("processes_of_others_say_nothing", Who::ALL, processes_of_others_say_nothing),
     ("a_step_cannot_see_or_kill_the_builder", Who::ALL, the_builder_cannot_be_killed),
     ("removal_of_mount_points_spares_what_is_not_ours", Who::ALL, removal_spares_what_is_not_ours),
 ];
@@ -145,6 +146,13 @@ fn the_builder_cannot_be_reached(setting: &Setting) {
         case $(readlink $p/root) in ''|/) ;; *) echo $p/root;; esac; done
         cat /proc/1/environ /proc/1/maps /proc/1/mem /proc/1/fd/* 2>/dev/null; ls /proc/1/root 2>/dev/null; true";
     assert_eq!(setting.output_of(script), "");
+}
+
+fn processes_of_others_say_nothing(setting: &Setting) {
+    let (own, parent) = (std::process::id(), std::os::unix::process::parent_id());
+    let files =
+        ["cmdline", "oom_score_adj", "comm"].map(|name| format!("/proc/{own}/{name} /proc/{parent}/{name}"));
+    assert_eq!(setting.output_of(&format!("ls {} 2>/dev/null; true", files.join(" "))), "");
 }
 
 fn the_builder_cannot_be_killed(setting: &Setting) {
