@@ -1,7 +1,5 @@
 //! Hostile input: contexts, archives and images that reach for what is not theirs. Nothing may leave its place.
 
-#![expect(clippy::unwrap_used, reason = "a test has no better answer")]
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -84,44 +82,6 @@ fn links_of_the_context_lead_to_nothing_outside_of_it() {
     symlink("/etc/passwd", builder.dir().join("Containerfile")).unwrap();
     let output = builder.run(&["build", "."]).exits(1);
     assert!(!output.stderr.contains("root:"), "no content of a foreign file in an error\n{output}");
-}
-
-#[test]
-fn names_of_an_image_are_read_from_regular_files_only() {
-    for passwd in ["mkfifo /etc/passwd", "ln -s /dev/zero /etc/passwd", "mkdir /etc/passwd"] {
-        let builder = new_builder();
-        builder
-            .file("Containerfile", format!("{SHELL}RUN mkdir -p /etc && {passwd}\nUSER someone\nRUN true\n"));
-        let output = builder.run(&["build", "."]).exits(1);
-        assert!(output.stderr.contains("error"), "{output}");
-    }
-}
-
-#[test]
-fn mount_points_that_are_links_lead_nowhere() {
-    let builder = new_builder();
-    let victim = builder.dir().join("victim");
-    fs::create_dir(&victim).unwrap();
-    let target = victim.display();
-    let links = format!("RUN mkdir /x && ln -s {target} /etc/hosts && ln -s {target}/new /etc/resolv.conf\n");
-    builder.file("Containerfile", format!("{SHELL}RUN mkdir /etc\n{links}RUN echo x > /etc/hosts\n"));
-    builder.run(&["build", "."]);
-    assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
-}
-
-#[test]
-fn a_step_sees_nothing_of_the_builder() {
-    let builder = new_builder().env("DOCKER_AUTH_CONFIG", "a-secret-of-the-builder");
-    let text = format!(
-        "{SHELL}RUN cat /proc/*/environ > /environ; env >> /environ; ls /proc | grep -c '^[0-9]' > /count\n\
-         RUN echo x > /proc/self/exe || true\n"
-    );
-    builder.file("Containerfile", text);
-    builder.run(&["build", "-o", "type=local,dest=out", "."]).success();
-    let seen = fs::read(builder.dir().join("out/environ")).unwrap();
-    assert!(!String::from_utf8_lossy(&seen).contains("a-secret-of-the-builder"));
-    let count: usize = builder.read("out/count").trim().parse().unwrap();
-    assert!(count < 8, "a step sees its own {count} processes");
 }
 
 #[test]
