@@ -129,14 +129,15 @@ impl Machine {
             .file("Containerfile", CONTAINERFILE)
             .file("context/file", "content")
             .file("context/dir/x", "x");
-        fs::copy(env!("CARGO_BIN_EXE_builder"), dir.join("builder")).unwrap();
         for (path, mode) in [("..", 0o755), (".", 0o777), ("context", 0o755), ("context/dir", 0o755)] {
             fs::set_permissions(dir.join(path), Permissions::from_mode(mode)).unwrap();
         }
         File::create(dir.join("image")).unwrap().set_len(IMAGE_SIZE).unwrap();
         fs::create_dir(dir.join("store")).unwrap();
         let this = Self { file_system, unshare };
-        this.sh(file_system.make, &[]).success();
+        // While this process copied the binary, other threads might start programs that keep it open for writing.
+        let script = format!("cp \"$1\" builder; {}", file_system.make);
+        this.sh(&script, &[env!("CARGO_BIN_EXE_builder")]).success();
         this
     }
 
