@@ -5,6 +5,8 @@
 
 use libc::{c_long, sock_filter};
 
+use super::board;
+
 /// What happens to a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
@@ -28,15 +30,17 @@ enum When {
     Is(u32, &'static [u32]),
     /// The second byte of an argument is one of these.
     IsOfType(u32, &'static [u32]),
-    /// The low halves of two arguments are these.
-    Are([(u32, u32); 2]),
     /// The low half of an argument has one of these bits.
     Has(u32, u32),
     /// An argument is not zero.
     Given(u32),
+    /// An argument is an address on [the board](board), or before it.
+    OnBoard(u32),
+    /// All of it.
+    All(&'static [Self]),
 }
 
-use When::{Always, Are, Given, Has, Is, IsOfType};
+use When::{All, Always, Given, Has, Is, IsOfType, OnBoard};
 
 /// The last system call that this table was made for (`listxattrat` and its like are the newest that it names).
 const NEWEST: u32 = 471;
@@ -70,6 +74,14 @@ const PRCTL: &[u32] = &[
 
 /// A handle cannot be put into a process, which has to open it itself.
 const O_PATH: u32 = libc::O_PATH.cast_unsigned();
+
+/// Options of sockets that tell who is at the other end (unix(7)).
+const PEER: &[u32] = &[libc::SO_PEERCRED.cast_unsigned(), libc::SO_PEERGROUPS.cast_unsigned()];
+
+/// mmap(2), mremap(2), shmat(2): what is there is replaced.
+const MAP_FIXED: u32 = libc::MAP_FIXED.cast_unsigned();
+const MREMAP_FIXED: u32 = libc::MREMAP_FIXED.cast_unsigned();
+const SHM_REMAP: u32 = libc::SHM_REMAP.cast_unsigned();
 
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
@@ -110,10 +122,17 @@ const FILE_SETATTR: c_long = 469;
 
 const PERM: Action = Fail(libc::EPERM);
 const NOSYS: Action = Fail(libc::ENOSYS);
+const INVAL: Action = Fail(libc::EINVAL);
 
 /// The table. The first entry that is meant counts.
 #[rustfmt::skip]
 const TABLE: &[(c_long, When, Action)] = &[
+    // Memory: the board stays. First, as nothing is called so often.
+    (libc::SYS_mmap, All(&[Has(3, MAP_FIXED), OnBoard(0)]), PERM), (libc::SYS_munmap, OnBoard(0), INVAL),
+    (libc::SYS_mremap, OnBoard(0), INVAL), (libc::SYS_mremap, All(&[Has(3, MREMAP_FIXED), OnBoard(4)]), INVAL),
+    (libc::SYS_madvise, OnBoard(0), INVAL), (libc::SYS_brk, All(&[Given(0), OnBoard(0)]), INVAL),
+    (libc::SYS_shmat, All(&[Has(2, SHM_REMAP), OnBoard(1)]), INVAL), (libc::SYS_remap_file_pages, Always, NOSYS),
+
     // Paths.
     (libc::SYS_open, Has(1, O_PATH), Rewrite), (libc::SYS_openat, Has(2, O_PATH), Rewrite),
     (libc::SYS_open, Always, Answer), (libc::SYS_openat, Always, Answer), (libc::SYS_openat2, Always, Rewrite),
@@ -149,6 +168,10 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_execve, Always, Rewrite), (libc::SYS_execveat, Always, Rewrite),
     (libc::SYS_bind, Always, Rewrite), (libc::SYS_connect, Always, Rewrite), (libc::SYS_sendto, Given(4), Rewrite),
     (libc::SYS_sendmsg, Always, Rewrite), (libc::SYS_sendmmsg, Always, Rewrite),
+    (libc::SYS_getsockname, Always, Rewrite), (libc::SYS_getpeername, Always, Rewrite),
+    (libc::SYS_accept, Given(1), Rewrite), (libc::SYS_accept4, Given(1), Rewrite), (libc::SYS_recvfrom, Given(4), Rewrite),
+    (libc::SYS_getsockopt, All(&[Is(1, &[SOL_SOCKET]), Is(2, PEER)]), Rewrite),
+    (libc::SYS_listen, Always, Answer), (libc::SYS_socketpair, Always, Answer),
     (libc::SYS_name_to_handle_at, Always, Fail(libc::EOPNOTSUPP)), (libc::SYS_open_by_handle_at, Always, PERM),
     (libc::SYS_fanotify_init, Always, PERM), (libc::SYS_fanotify_mark, Always, PERM),
     (libc::SYS_acct, Always, PERM), (libc::SYS_swapon, Always, PERM), (libc::SYS_swapoff, Always, PERM),
@@ -184,8 +207,8 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_fcntl, Is(1, &[F_SETOWN]), Answer), (libc::SYS_fcntl, Is(1, &[F_SETOWN_EX]), PERM),
     (libc::SYS_seccomp, Always, Answer), (libc::SYS_ptrace, Always, PERM),
     (libc::SYS_process_vm_readv, Always, PERM), (libc::SYS_process_vm_writev, Always, PERM),
-    (libc::SYS_getsockopt, Are([(1, SOL_SOCKET), (2, SO_PEERPIDFD)]), NOPROTOOPT),
-    (libc::SYS_setsockopt, Are([(1, SOL_SOCKET), (2, SO_PASSPIDFD)]), NOPROTOOPT),
+    (libc::SYS_getsockopt, All(&[Is(1, &[SOL_SOCKET]), Is(2, &[SO_PEERPIDFD])]), NOPROTOOPT),
+    (libc::SYS_setsockopt, All(&[Is(1, &[SOL_SOCKET]), Is(2, &[SO_PASSPIDFD])]), NOPROTOOPT),
     (libc::SYS_process_madvise, Always, PERM), (libc::SYS_kcmp, Always, PERM),
     (libc::SYS_migrate_pages, Always, PERM), (libc::SYS_move_pages, Always, PERM),
 
@@ -233,18 +256,18 @@ pub(super) fn program() -> Vec<sock_filter> {
         jump(libc::BPF_JGT, NEWEST, 0, 1),
         verdict(NOSYS),
     ];
-    for (number, when, action) in TABLE {
-        let mut test = condition(*when);
+    for (index, (number, when, action)) in TABLE.iter().enumerate() {
+        let mut test = condition(*when, 1);
         test.push(verdict(*action));
-        let Ok(number) = u32::try_from(*number) else { continue };
-        let skip = u8::try_from(test.len() + usize::from(test.len() > 1)).unwrap_or(u8::MAX);
-        program.push(jump(libc::BPF_JEQ, number, 0, skip));
-        let is_conditional = test.len() > 1;
-        program.append(&mut test);
-        if is_conditional {
+        if test.len() > 1 {
+            let is_last = TABLE[index + 1..].iter().all(|(other, ..)| other != number);
             // The condition loaded something else.
-            program.push(load(NUMBER));
+            test.push(if is_last { answer(libc::SECCOMP_RET_ALLOW) } else { load(NUMBER) });
         }
+        let Ok(number) = u32::try_from(*number) else { continue };
+        let skip = u8::try_from(test.len()).unwrap_or(u8::MAX);
+        program.push(jump(libc::BPF_JEQ, number, 0, skip));
+        program.append(&mut test);
     }
     program.push(answer(libc::SECCOMP_RET_ALLOW));
     program
@@ -263,40 +286,44 @@ pub(super) fn trial(traced: libc::c_long, answered: libc::c_long) -> Vec<sock_fi
     ]
 }
 
-/// Instructions that fall through to the one behind them if `when` is the case, and else skip it.
-fn condition(when: When) -> Vec<sock_filter> {
+/// Instructions that fall through to what is behind them if `when` is the case, and else skip `behind` instructions.
+fn condition(when: When, behind: u8) -> Vec<sock_filter> {
     match when {
         Always => Vec::new(),
-        Is(argument, values) => [vec![load(ARGUMENTS + 8 * argument)], is_one_of(values)].concat(),
+        Is(argument, values) => [vec![load(ARGUMENTS + 8 * argument)], is_one_of(values, behind)].concat(),
         IsOfType(argument, values) => {
             let mut test = vec![load(ARGUMENTS + 8 * argument)];
             test.push(instruction(libc::BPF_ALU | libc::BPF_RSH | libc::BPF_K, 8, 0, 0));
             test.push(instruction(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0xff, 0, 0));
-            [test, is_one_of(values)].concat()
+            [test, is_one_of(values, behind)].concat()
         }
-        Are([(first, value), (second, other)]) => vec![
-            load(ARGUMENTS + 8 * first),
-            jump(libc::BPF_JEQ, value, 0, 3),
-            load(ARGUMENTS + 8 * second),
-            jump(libc::BPF_JEQ, other, 0, 1),
-        ],
         Has(argument, bits) => {
-            vec![load(ARGUMENTS + 8 * argument), jump(libc::BPF_JSET, bits, 0, 1)]
+            vec![load(ARGUMENTS + 8 * argument), jump(libc::BPF_JSET, bits, 0, behind)]
         }
         Given(argument) => vec![
             load(ARGUMENTS + 8 * argument),
             jump(libc::BPF_JEQ, 0, 0, 2),
             load(ARGUMENTS + 8 * argument + 4),
-            jump(libc::BPF_JEQ, 0, 1, 0),
+            jump(libc::BPF_JEQ, 0, behind, 0),
         ],
+        OnBoard(argument) => vec![
+            load(ARGUMENTS + 8 * argument + 4),
+            jump(libc::BPF_JEQ, 0, 0, 2 + behind),
+            load(ARGUMENTS + 8 * argument),
+            jump(libc::BPF_JGE, board::END, behind, 0),
+        ],
+        All(all) => all.iter().rev().fold(Vec::new(), |rest, when| {
+            let behind = behind + u8::try_from(rest.len()).unwrap_or(u8::MAX);
+            [condition(*when, behind), rest].concat()
+        }),
     }
 }
 
-/// Falls through if what was loaded is one of `values`.
-fn is_one_of(values: &[u32]) -> Vec<sock_filter> {
+/// Falls through if what was loaded is one of `values`, and else skips `behind` instructions.
+fn is_one_of(values: &[u32], behind: u8) -> Vec<sock_filter> {
     let to_the_end = |index| u8::try_from(values.len() - 1 - index).unwrap_or(u8::MAX);
     let tests = values.iter().enumerate().map(|(index, value)| (value, to_the_end(index)));
-    tests.map(|(value, left)| jump(libc::BPF_JEQ, *value, left, u8::from(left == 0))).collect()
+    tests.map(|(value, left)| jump(libc::BPF_JEQ, *value, left, if left == 0 { behind } else { 0 })).collect()
 }
 
 fn verdict(action: Action) -> sock_filter {
@@ -393,6 +420,24 @@ mod tests {
         for at in [1, 1 << 32] {
             assert_eq!(answer_to(libc::SYS_sendto, address(at)), libc::SECCOMP_RET_TRACE);
         }
+        let fixed = |at| [at, 4096, 0, MAP_FIXED.into(), 0, 0];
+        assert_eq!(answer_to(libc::SYS_mmap, [0; 6]), ALLOW);
+        for at in [board::END.into(), 1 << 32, u64::MAX] {
+            assert_eq!(answer_to(libc::SYS_mmap, fixed(at)), ALLOW);
+            assert_eq!(answer_to(libc::SYS_munmap, first(at)), ALLOW);
+            assert_eq!(answer_to(libc::SYS_brk, first(at)), ALLOW);
+            assert_eq!(answer_to(libc::SYS_mremap, [at, 0, 0, MREMAP_FIXED.into(), at, 0]), ALLOW);
+        }
+        for at in [1, u64::from(board::END) - 1] {
+            assert_eq!(answer_to(libc::SYS_mmap, fixed(at)), failing(libc::EPERM));
+            assert_eq!(answer_to(libc::SYS_munmap, first(at)), failing(libc::EINVAL));
+            assert_eq!(answer_to(libc::SYS_brk, first(at)), failing(libc::EINVAL));
+            assert_eq!(answer_to(libc::SYS_mremap, first(at)), failing(libc::EINVAL));
+            let moved = [1 << 40, 0, 0, MREMAP_FIXED.into(), at, 0];
+            assert_eq!(answer_to(libc::SYS_mremap, moved), failing(libc::EINVAL));
+            assert_eq!(answer_to(libc::SYS_mremap, [1 << 40, 0, 0, 0, at, 0]), ALLOW);
+        }
+        assert_eq!(answer_to(libc::SYS_brk, [0; 6]), ALLOW);
         let handle = [0, 0, libc::O_PATH.unsigned_abs().into(), 0, 0, 0];
         assert_eq!(answer_to(libc::SYS_openat, handle), libc::SECCOMP_RET_TRACE);
         assert_eq!(answer_to(libc::SYS_ioctl, [0, TIOCSTI.into(), 0, 0, 0, 0]), failing(libc::EPERM));

@@ -246,6 +246,11 @@ impl Status {
         self == Self::SystemCall
     }
 
+    /// At the entry of a system call that the filter leaves to the tracer.
+    pub(super) fn is_of_filter(self) -> bool {
+        matches!(self, Self::Event(libc::PTRACE_EVENT_SECCOMP, _))
+    }
+
     /// A stop by job control, or the signal that asks for it.
     pub(super) fn is_job_control(self) -> bool {
         matches!(self, Self::Signal(libc::SIGSTOP) | Self::Event(EVENT_STOP, _))

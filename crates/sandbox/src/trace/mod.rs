@@ -10,6 +10,7 @@
 //! Start reading with `supervisor.rs` and `calls/mod.rs`; who a process believes to be is in `credentials/`, what it
 //! sees in `place.rs`, how a path is looked up in `walk.rs`.
 
+mod board;
 mod calls;
 mod confinement;
 mod copies;
@@ -26,6 +27,7 @@ mod place;
 mod proc;
 mod processor;
 mod rewrite;
+mod sockets;
 mod supervisor;
 mod tasks;
 mod terminals;
@@ -54,11 +56,13 @@ use crate::step::Report;
 use crate::sys::{self, Forked};
 use crate::wire;
 
+use self::board::Board;
 use self::credentials::Credentials;
 use self::ipc::Ipc;
 use self::kernel::{Listener, Status};
 use self::owners::Owners;
 use self::place::View;
+use self::sockets::Sockets;
 use self::supervisor::Supervisor;
 use self::tasks::{Directories, Tasks};
 use self::terminals::Terminals;
@@ -88,12 +92,13 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
     }
     let confinement = confinement::prepare(&root, &mounts.points)?;
     let view = View::new(root, mounts.points).attempt("openat", || "open the root file system".to_owned())?;
+    let board = Board::new().attempt("memfd_create", starting)?;
     let (ours, theirs) = UnixStream::pair().attempt("socketpair", starting)?;
     let life = Life::of_this_process()?;
     match sys::fork()? {
         Forked::Child => {
             drop(ours);
-            let error = match begin(&spec, life, &theirs, confinement.as_ref()) {
+            let error = match begin(&spec, life, &theirs, &board, confinement.as_ref()) {
                 Ok(()) => crate::step::command::execute(&spec),
                 Err(error) => error,
             };
@@ -108,8 +113,19 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
                 Directories { root: Arc::clone(view.root()), cwd: Arc::clone(view.root()), umask: 0o022 };
             let (tasks, pipes) = (Tasks::default(), Arc::default());
             let (terminals, ipc) = (Terminals::default(), Ipc::default());
-            let supervisor =
-                Arc::new(Supervisor { view, owners, tasks, terminals, ipc, network, hostname, pipes });
+            let (board, sockets) = (Arc::new(board), Sockets::default());
+            let supervisor = Arc::new(Supervisor {
+                view,
+                owners,
+                tasks,
+                terminals,
+                ipc,
+                network,
+                hostname,
+                pipes,
+                board,
+                sockets,
+            });
             let who = Credentials::root(spec.capabilities);
             drop(spec);
             supervisor.tasks.begin(command.as_raw_pid(), directories, who);
@@ -148,6 +164,7 @@ fn begin(
     spec: &RunSpec,
     life: Life,
     supervisor: &UnixStream,
+    board: &Board,
     confinement: Option<&kernel::Ruleset>,
 ) -> Result<(), Error> {
     life.bind()?;
@@ -164,6 +181,8 @@ fn begin(
     if let Some(confinement) = confinement {
         confinement.enter().attempt("landlock_restrict_self", starting)?;
     }
+    // What is sent below is put there.
+    board.put_up().attempt("mmap", starting)?;
     let listener = kernel::load_filter(&filter::program()).attempt("seccomp", starting)?;
     send_listener(supervisor, listener.as_raw_fd()).attempt("sendmsg", starting)
 }

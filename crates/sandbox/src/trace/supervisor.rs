@@ -5,13 +5,15 @@ use std::sync::atomic::AtomicUsize;
 
 use rustix::io::Errno;
 
+use super::board::Board;
 use super::calls::{self, Answer};
 use super::ipc::Ipc;
 use super::kernel::{Listener, Notification};
 use super::owners::Owners;
 use super::place::View;
 use super::processor::Processor;
-use super::tasks::Tasks;
+use super::sockets::Sockets;
+use super::tasks::{Task, Tasks};
 use super::terminals::Terminals;
 use crate::spec::Network;
 
@@ -27,9 +29,17 @@ pub(super) struct Supervisor {
     pub(super) hostname: String,
     /// How many threads of ours wait for the other end of a pipe.
     pub(super) pipes: Arc<AtomicUsize>,
+    /// Where calls find arguments of ours.
+    pub(super) board: Arc<Board>,
+    pub(super) sockets: Sockets,
 }
 
 impl Supervisor {
+    /// A thread does something with a socket of which the other end is told who did it (unix(7), `SO_PEERCRED`).
+    pub(super) fn note_peer(&self, task: &Task) {
+        self.sockets.act(task.tgid, &task.credentials, || self.tasks.processes());
+    }
+
     /// Answers until the last process of the step is gone.
     pub(super) fn serve(self: &Arc<Self>, listener: &Arc<Listener>) {
         listener.prefer_one_processor();

@@ -1,6 +1,6 @@
 //! The threads of a step, and what each of them believes of itself: where it is, who it is, what it runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -33,8 +33,8 @@ struct Record {
     directories: Arc<Mutex<Directories>>,
     credentials: Arc<Credentials>,
     program: Arc<Place>,
-    /// A file that the thread is to be given when it asks.
-    offer: Option<(OwnedFd, bool)>,
+    /// Files that the thread is to be given when it asks, in turn.
+    offers: VecDeque<(OwnedFd, bool)>,
 }
 
 /// All threads of a step.
@@ -55,8 +55,13 @@ impl Tasks {
     pub(super) fn begin(&self, tid: i32, directories: Directories, credentials: Credentials) {
         let program = Arc::clone(&directories.root);
         let directories = Arc::new(Mutex::new(directories));
-        let record =
-            Record { tgid: tid, directories, credentials: Arc::new(credentials), program, offer: None };
+        let record = Record {
+            tgid: tid,
+            directories,
+            credentials: Arc::new(credentials),
+            program,
+            offers: VecDeque::new(),
+        };
         lock(&self.threads).insert(tid, record);
         let _ = self.first.set(tid);
     }
@@ -80,7 +85,7 @@ impl Tasks {
             directories,
             credentials: Arc::clone(&from.credentials),
             program: Arc::clone(&from.program),
-            offer: None,
+            offers: VecDeque::new(),
         };
         tasks.insert(child, record);
     }
@@ -159,11 +164,11 @@ impl Tasks {
     /// Has a file ready for when the thread asks for it; and whether it is to be closed by the next execve(2).
     pub(super) fn offer(&self, tid: i32, file: OwnedFd, close_on_exec: bool) {
         if let Some(record) = lock(&self.threads).get_mut(&tid) {
-            record.offer = Some((file, close_on_exec));
+            record.offers.push_back((file, close_on_exec));
         }
     }
 
     pub(super) fn take_offer(&self, tid: i32) -> Option<(OwnedFd, bool)> {
-        lock(&self.threads).get_mut(&tid)?.offer.take()
+        lock(&self.threads).get_mut(&tid)?.offers.pop_front()
     }
 }

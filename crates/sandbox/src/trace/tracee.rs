@@ -86,6 +86,31 @@ impl Tracee {
         self.set_registers(&registers)
     }
 
+    /// Has the thread, which stands at the entry of a system call, make another one instead; returns its answer.
+    pub(super) fn call(&self, registers: &Registers, call: SystemCall) -> Result<u64, Stopped> {
+        let mut own = with(registers, call);
+        own.orig_rax = own.rax;
+        self.set_registers(&own)?;
+        self.run_to(Resume::ToSystemCall, Status::is_system_call)?;
+        Ok(check(self.registers()?.rax)?)
+    }
+
+    /// Takes the thread from the end of a system call, where it had these registers, to the entry of another one.
+    pub(super) fn enter_again(&self, registers: &Registers, call: SystemCall) -> Result<(), Gone> {
+        let mut own = with(registers, call);
+        // Back to the instruction that made the call.
+        own.rip -= 2;
+        own.orig_rax = u64::MAX;
+        self.set_registers(&own).map_err(|_| Gone(None))?;
+        self.run_to(Resume::ToSystemCall, Status::is_system_call).map(drop)
+    }
+
+    /// Has the thread, which stands at the end of a system call, close a descriptor.
+    pub(super) fn close(&self, registers: &Registers, fd: u64) -> Result<(), Gone> {
+        self.enter_again(registers, (libc::SYS_close, [fd, 0, 0, 0, 0, 0]))?;
+        self.run_to(Resume::ToSystemCall, Status::is_system_call).map(drop)
+    }
+
     /// Lets the thread run to its next stop, which must be the wanted kind.
     ///
     /// SIGSTOP, which cannot be blocked, is kept for later.
@@ -186,6 +211,14 @@ impl Tracee {
         let answers = (0..calls.len()).map(|index| word(&table, index * ENTRY + ENTRY - 1));
         Ok(answers.map(check).collect())
     }
+}
+
+/// Registers as they are to be for a call.
+fn with(registers: &Registers, (number, args): SystemCall) -> Registers {
+    let mut own = *registers;
+    own.rax = number.cast_unsigned();
+    [own.rdi, own.rsi, own.rdx, own.r10, own.r8, own.r9] = args;
+    own
 }
 
 /// The answer of a system call as the kernel leaves it in a register.

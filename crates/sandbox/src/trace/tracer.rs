@@ -3,17 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use libc::user_regs_struct as Registers;
-use rustix::fs::Mode;
 use rustix::io::Errno;
 
 use super::exec;
 use super::kernel::{self, Resume, Status};
-use super::place::{FileId, HANDLE, Place, open_file};
-use super::rewrite::{Rewrite, Rewritten, Then};
+use super::rewrite::{Pending, Rewrite};
 use super::supervisor::Supervisor;
 use super::tracee::{Gone, Tracee};
-use super::walk::Found;
 use crate::spec::Exit;
 
 /// What is asked of the kernel: events for everything that makes a thread or replaces a program, and no survivor.
@@ -24,12 +20,6 @@ pub(super) const OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
     | libc::PTRACE_O_TRACEEXEC
     | libc::PTRACE_O_TRACESECCOMP
     | libc::PTRACE_O_EXITKILL;
-
-/// A call that was made with other arguments.
-struct Pending {
-    registers: Registers,
-    then: Then,
-}
 
 /// The tracer of one step.
 pub(super) struct Tracer {
@@ -68,10 +58,11 @@ impl Tracer {
         let _ = match status {
             Status::Exited(code) => return self.ended(tid, Exit::Code(code)),
             Status::Killed(signal) => return self.ended(tid, Exit::Signal(signal)),
-            Status::SystemCall => self.finish(tid),
             Status::Signal(signal) => kernel::resume(tid, Resume::Freely, signal),
-            Status::Event(libc::PTRACE_EVENT_SECCOMP, _) => {
-                if let Err(Gone(Some(status))) = self.stopped(tid) {
+            Status::SystemCall | Status::Event(libc::PTRACE_EVENT_SECCOMP, _) => {
+                let followed =
+                    if status == Status::SystemCall { self.finish(tid) } else { self.stopped(tid) };
+                if let Err(Gone(Some(status))) = followed {
                     return self.handle(tid, status);
                 }
                 Ok(())
@@ -89,7 +80,9 @@ impl Tracer {
 
     fn ended(&mut self, tid: i32, exit: Exit) -> Option<Exit> {
         self.supervisor.tasks.end(tid);
-        self.pending.remove(&tid);
+        if let Some(pending) = self.pending.remove(&tid) {
+            pending.abandon();
+        }
         self.early.remove(&tid);
         (tid == self.main).then_some(exit)
     }
@@ -111,6 +104,7 @@ impl Tracer {
             _ => 0,
         };
         let has = |flag: i32| flags & u64::from(flag.unsigned_abs()) != 0;
+        self.supervisor.sockets.forget(child);
         self.supervisor.tasks.fork(parent, child, has(libc::CLONE_THREAD), has(libc::CLONE_FS));
         if self.early.remove(&child) {
             kernel::resume(child, Resume::Freely, 0)?;
@@ -127,62 +121,17 @@ impl Tracer {
             return exec::execute(&self.supervisor, tid, &mut self.put_off);
         }
         let Some(task) = self.supervisor.tasks.task(tid) else { return Err(Gone(None)) };
-        let rewrite =
-            Rewrite { supervisor: &self.supervisor, task: &task, memory: tracee.memory(), registers };
-        let how = match rewrite.rewrite() {
-            Ok(None) => Resume::Freely,
-            Ok(Some(Rewritten { registers: new, then })) => {
-                tracee.set_registers(&new).map_err(gone)?;
-                self.pending.insert(tid, Pending { registers, then });
-                Resume::ToSystemCall
-            }
-            Err(errno) => {
-                tracee.fail(registers, errno).map_err(gone)?;
-                Resume::Freely
-            }
-        };
-        kernel::resume(tid, how, 0).map_err(gone)
-    }
-
-    /// The call with other arguments is done: the program finds its registers as it left them.
-    fn finish(&mut self, tid: i32) -> Result<(), Errno> {
-        if let Some(Pending { registers: old, then }) = self.pending.remove(&tid) {
-            let tracee = Tracee::new(tid);
-            let mut now = tracee.registers()?;
-            (now.rdi, now.rsi, now.rdx, now.r10, now.r8, now.r9) =
-                (old.rdi, old.rsi, old.rdx, old.r10, old.r8, old.r9);
-            match then {
-                Then::Made(made) if now.rax == 0 => self.note_socket(tid, &made),
-                Then::Opened(file) if now.rax.cast_signed() >= 0 && !is_open_as(tid, now.rax, file) => {
-                    // Somebody exchanged the path: the descriptor stays, but of no use is what is not in the view.
-                    now.rax = i64::from(-libc::EACCES).cast_unsigned();
-                }
-                _ => {}
-            }
-            tracee.set_registers(&now)?;
+        if let Some(pending) = Rewrite::new(&self.supervisor, &task, &tracee, registers).carry_out()? {
+            self.pending.insert(tid, pending);
         }
-        kernel::resume(tid, Resume::Freely, 0)
+        Ok(())
     }
 
-    /// A socket belongs to who bound it (unix(7), "Pathname socket ownership and permissions").
-    fn note_socket(&self, tid: i32, made: &Found) {
-        let supervisor = &self.supervisor;
-        let Some(task) = supervisor.tasks.task(tid) else { return };
-        let opened = rustix::fs::openat(&made.parent.fd, &made.name, HANDLE, Mode::empty());
-        let Ok(fd) = opened else { return };
-        let place = Place { fd, path: made.path(), mount: made.parent.mount };
-        let record = ownership::Record {
-            uid: task.credentials.fsuid,
-            gid: task.credentials.fsgid,
-            ..ownership::Record::of_disk(0o777 & !task.directories.umask)
-        };
-        // It exists and can be used, whatever its permissions are said to be.
-        let _ = supervisor.owners.change(&place, record);
+    /// The call with other arguments is done.
+    fn finish(&mut self, tid: i32) -> Result<(), Gone> {
+        if let Some(pending) = self.pending.remove(&tid) {
+            pending.finish(&self.supervisor, tid)?;
+        }
+        kernel::resume(tid, Resume::Freely, 0).map_err(|_| Gone(None))
     }
-}
-
-/// Whether a descriptor of a thread is one of this very file.
-fn is_open_as(tid: i32, fd: u64, file: FileId) -> bool {
-    let Ok(fd) = i32::try_from(fd) else { return false };
-    open_file(tid, fd).and_then(rustix::fs::fstat).is_ok_and(|stat| FileId::from(&stat) == file)
 }

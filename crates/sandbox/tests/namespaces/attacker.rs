@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "an attacker starts what it likes")]
 
 use std::fs;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
 use std::ptr::null;
@@ -22,6 +23,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("no_system_call_reaches_who_keeps_the_step", Who::SUPERVISED, no_call_reaches_the_keeper),
     ("calls_of_other_architectures_are_refused", Who::SUPERVISED, other_architectures_are_refused),
     ("threads_that_execute_programs_at_once_end", &[Who::Traced, Who::Root], threads_that_execute_end),
+    ("no_socket_outside_is_reached_by_exchanging_paths", &[Who::Traced], exchanged_paths_reach_nobody),
+    ("arguments_that_were_checked_stay", &[Who::Traced], arguments_stay),
     ("pipes_that_nobody_opens_keep_nobody_else_waiting", Who::SUPERVISED, pipes_keep_nobody_waiting),
 ];
 
@@ -52,6 +55,28 @@ fn threads_that_execute_end(setting: &Setting) {
     assert_eq!(success(&attack(setting, &["storm"])), "over\n");
 }
 
+/// Sockets outside that the step's user may write to, one of a stream and one of datagrams.
+fn exchanged_paths_reach_nobody(setting: &Setting) {
+    let [streams, datagrams] = ["streams", "datagrams"].map(|name| setting.path(name));
+    let listener = UnixListener::bind(&streams).unwrap();
+    let receiver = UnixDatagram::bind(&datagrams).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    receiver.set_nonblocking(true).unwrap();
+    for (kind, path) in [("streams", &streams), ("datagrams", &datagrams)] {
+        assert_eq!(success(&attack(setting, &["race", kind, path.to_str().unwrap()])), "over\n");
+    }
+    let would_block = Some(std::io::ErrorKind::WouldBlock);
+    assert_eq!(listener.accept().err().map(|error| error.kind()), would_block);
+    assert_eq!(receiver.recv(&mut [0]).err().map(|error| error.kind()), would_block);
+    // They could be reached.
+    UnixStream::connect(streams).unwrap();
+    UnixDatagram::unbound().unwrap().send_to(b"", datagrams).unwrap();
+}
+
+fn arguments_stay(setting: &Setting) {
+    assert_eq!(success(&attack(setting, &["board"])), "");
+}
+
 fn pipes_keep_nobody_waiting(setting: &Setting) {
     let script = "busybox mkfifo /tmp/pipe; n=0
         while [ $n -lt 700 ]; do (: </tmp/pipe) 2>/dev/null & n=$((n+1)); done
@@ -67,6 +92,15 @@ pub(crate) fn main(what: &[String]) {
         ["reach", pid] => reach(pid.parse().unwrap()),
         ["x32"] => try_call("x32 getpid", 0x4000_0000 | libc::SYS_getpid, [0; 5]),
         ["int80"] => call_as_32_bits(),
+        ["race", "streams", path] => {
+            let _listener = UnixListener::bind("/tmp/streams").unwrap();
+            race("/tmp/streams", path.to_owned(), libc::SOCK_STREAM);
+        }
+        ["race", "datagrams", path] => {
+            let _receiver = UnixDatagram::bind("/tmp/datagrams").unwrap();
+            race("/tmp/datagrams", path.to_owned(), libc::SOCK_DGRAM);
+        }
+        ["board"] => take_the_board_away(),
         ["storm"] => {
             for _ in 0..40 {
                 Command::new("/bin/attacker").args([ATTACK, "threads"]).status().unwrap();
@@ -170,5 +204,94 @@ fn execute_in_threads() {
     loop {
         drop(std::os::unix::net::UnixStream::connect(Path::new("/tmp/nobody")));
         drop(std::os::unix::net::UnixDatagram::unbound().map(|socket| socket.send_to(b"", "/etc/passwd")));
+    }
+}
+
+/// The address of a local socket.
+fn address_of(path: &str) -> libc::sockaddr_un {
+    // SAFETY: the structure is plain integers, for which zero is valid.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX.cast_unsigned().try_into().unwrap();
+    for (to, from) in address.sun_path.iter_mut().zip(path.bytes()) {
+        *to = from.cast_signed();
+    }
+    address
+}
+
+/// One thread makes calls with a path, another exchanges the path, and a third one what lies at it.
+fn race(inside: &'static str, outside: String, kind: libc::c_int) {
+    const ROUNDS: usize = 1500;
+    let length = size_of::<libc::sockaddr_un>();
+    fs::create_dir_all("/tmp/dir").unwrap();
+    let shared = Box::into_raw(Box::new(address_of(inside))) as usize;
+    let target = outside.clone();
+    std::thread::spawn(move || {
+        loop {
+            for path in [&outside, inside] {
+                // SAFETY: the address is never freed; that others read it meanwhile is the point.
+                unsafe { std::ptr::write_volatile(shared as *mut libc::sockaddr_un, address_of(path)) };
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        loop {
+            drop(std::os::unix::fs::symlink(&target, "/tmp/link"));
+            drop(fs::rename("/tmp/link", "/tmp/dir/socket"));
+            drop(fs::remove_file("/tmp/dir/socket"));
+            drop(fs::hard_link(inside, "/tmp/dir/socket"));
+            drop(fs::remove_file("/tmp/dir/socket"));
+        }
+    });
+    let moving = address_of("/tmp/dir/socket");
+    for _ in 0..ROUNDS {
+        for at in [shared, &raw const moving as usize] {
+            send_to(at, length, kind);
+        }
+    }
+    println!("over");
+}
+
+/// connect(2), sendto(2) and sendmsg(2) with the address at `at`.
+fn send_to(at: usize, length: usize, kind: libc::c_int) {
+    let mut part = libc::iovec { iov_base: (&raw const at).cast_mut().cast(), iov_len: 1 };
+    // SAFETY: all pointers are of values that outlive the calls.
+    unsafe {
+        let socket = libc::socket(libc::AF_UNIX, kind | libc::SOCK_NONBLOCK, 0);
+        let mut message: libc::msghdr = std::mem::zeroed();
+        (message.msg_name, message.msg_namelen) = (at as *mut libc::c_void, length.try_into().unwrap());
+        (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+        libc::sendmsg(socket, &raw const message, 0);
+        libc::sendto(socket, part.iov_base, 1, 0, at as *const libc::sockaddr, message.msg_namelen);
+        libc::connect(socket, at as *const libc::sockaddr, message.msg_namelen);
+        libc::close(socket);
+    }
+}
+
+/// What is mapped where calls find what was checked, tried to be replaced, removed, or made writable.
+fn take_the_board_away() {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let line = maps.lines().find(|line| line.contains("memfd:board")).expect("it is mapped");
+    let (begin, end) = line.split_once(' ').unwrap().0.split_once('-').unwrap();
+    let [begin, end] = [begin, end].map(|address| c_long::from_str_radix(address, 16).unwrap());
+    let (length, both) = (end - begin, c_long::from(libc::PROT_READ | libc::PROT_WRITE));
+    let fixed = (libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS).into();
+    let elsewhere = 0x4000_0000;
+    let moves: c_long = (libc::MREMAP_FIXED | libc::MREMAP_MAYMOVE).into();
+    for at in [begin, begin + 4096, end - 4096] {
+        try_call("mmap", libc::SYS_mmap, [at, 4096, both, fixed, -1]);
+        try_call("mmap before", libc::SYS_mmap, [begin - 4096, length, both, fixed, -1]);
+        try_call("munmap", libc::SYS_munmap, [at, 4096, 0, 0, 0]);
+        try_call("munmap before", libc::SYS_munmap, [begin - 4096, length, 0, 0, 0]);
+        try_call("mprotect", libc::SYS_mprotect, [at, 4096, both, 0, 0]);
+        try_call("mremap from", libc::SYS_mremap, [at, 4096, 4096, moves, elsewhere]);
+        try_call("mremap to", libc::SYS_mremap, [elsewhere, 4096, 4096, moves, at]);
+        try_call("madvise", libc::SYS_madvise, [at, 4096, libc::MADV_DONTFORK.into(), 0, 0]);
+        try_call("remap_file_pages", libc::SYS_remap_file_pages, [at, 4096, 0, 1, 0]);
+        try_call("read", libc::SYS_getrandom, [at, 8, 0, 0, 0]);
+    }
+    let memory = fs::OpenOptions::new().write(true).open("/proc/self/mem");
+    let at = begin.cast_unsigned();
+    if memory.is_ok_and(|memory| std::os::unix::fs::FileExt::write_at(&memory, b"x", at).is_ok()) {
+        println!("it was written to");
     }
 }

@@ -179,8 +179,7 @@ fn without_network_only_loopback(setting: &Setting) {
 }
 
 fn process_1_is_the_command(setting: &Setting) {
-    let script =
-        "cat /proc/1/comm; readlink /proc/1/root; readlink /proc/1/cwd; ls -d /proc/1 /proc/2; echo > /proc/1/comm";
+    let script = "cat /proc/1/comm; readlink /proc/1/root; readlink /proc/1/cwd; ls -d /proc/1 /proc/2; echo > /proc/1/comm";
     let outcome = run(&setting.script(script)).unwrap();
     assert_eq!(outcome.stdout, "sh\n/\n/\n/proc/1\n");
     assert!(outcome.stderr.contains("/proc/2: No such file"), "{outcome:?}");

@@ -22,6 +22,10 @@ impl Call<'_> {
             libc::SYS_setpriority => self.setpriority(),
             libc::SYS_ioprio_set => self.ioprio_set(),
             libc::SYS_fcntl => self.set_owner(),
+            libc::SYS_listen | libc::SYS_socketpair => {
+                self.supervisor.note_peer(&self.task);
+                Ok(Answer::Proceed)
+            }
             libc::SYS_getppid => self.getppid(),
             libc::SYS_uname => self.uname(),
             libc::SYS_seccomp => self.load_filter(self.uint(0) <= libc::SECCOMP_SET_MODE_FILTER),

@@ -1,8 +1,11 @@
 //! Puts a program beside its loader into a process that has not run an instruction yet.
 
+use rustix::io::Errno;
+
 use super::image::{Elf, Segment};
 use super::plan::{Main, Start};
 use super::stack::{self, Written};
+use crate::trace::board::Board;
 use crate::trace::calls::OFFERED;
 use crate::trace::memory::PAGE;
 use crate::trace::supervisor::Supervisor;
@@ -31,23 +34,31 @@ pub(super) fn load(supervisor: &Supervisor, process: &Tracee, tid: i32, start: S
     let gate = process.open_gate(&registers)?;
     let scratch = registers.rsp.saturating_sub(SCRATCH);
     process.extend_stack(&gate, &registers, scratch)?;
-    let mut calls = Vec::new();
     let mut zeros = Vec::new();
     let mut loaded = None;
-    if let Some(Main { elf, file, loader_entry }) = start.main {
+    let take = (libc::SYS_openat, [i64::from(OFFERED).cast_unsigned(), 0, 0, 0, 0, 0]);
+    let close = |fd| (libc::SYS_close, [fd, 0, 0, 0, 0, 0]);
+    supervisor.tasks.offer(tid, supervisor.board.file()?, true);
+    let mut first = vec![take];
+    let main = start.main.map(|Main { elf, file, loader_entry }| {
         supervisor.tasks.offer(tid, file, true);
-        let mut first = vec![(libc::SYS_openat, [i64::from(OFFERED).cast_unsigned(), 0, 0, 0, 0, 0])];
+        first.push(take);
         first.extend(room_for(&elf));
-        let answers = process.call_all(&gate, &registers, scratch, &first)?;
-        let mut answers = answers.into_iter();
-        let fd = answers.next().unwrap_or(Ok(0))?;
+        (elf, loader_entry)
+    });
+    let answers = process.call_all(&gate, &registers, scratch, &first)?;
+    let mut answers = answers.into_iter();
+    let board = answers.next().unwrap_or(Err(Errno::IO))?;
+    let mut calls = vec![Board::mapping(board), close(board)];
+    if let Some((elf, loader_entry)) = main {
+        let fd = answers.next().unwrap_or(Err(Errno::IO))?;
         let base = answers.next().transpose()?.map_or(0, |at| at.wrapping_sub(lowest(&elf)));
         for segment in &elf.segments {
             let mapping = Mapping { segment, base, fd };
             calls.extend(mapping.calls());
             zeros.extend(mapping.zeros());
         }
-        calls.push((libc::SYS_close, [fd, 0, 0, 0, 0, 0]));
+        calls.push(close(fd));
         loaded = Some(Loaded {
             table: base.wrapping_add(elf.table),
             segment_count: elf.segment_count,

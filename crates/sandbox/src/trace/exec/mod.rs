@@ -109,7 +109,7 @@ impl Executing<'_> {
             Status::SystemCall => {
                 let answer = check(self.tracee.registers()?.rax);
                 if let Some(fd) = descriptor {
-                    self.close(fd)?;
+                    self.tracee.close(&self.registers, fd)?;
                 }
                 Err(Stopped::Errno(answer.err().unwrap_or(Errno::IO)))
             }
@@ -135,14 +135,9 @@ impl Executing<'_> {
     /// Gives the thread a descriptor, in place of the call that it makes; it stands at the end of that afterwards.
     fn hand_over(&self, file: std::os::fd::OwnedFd) -> Result<u64, Stopped> {
         self.supervisor.tasks.offer(self.tid, file, true);
-        let mut own = self.registers;
-        own.orig_rax = libc::SYS_openat.cast_unsigned();
-        own.rdi = i64::from(OFFERED).cast_unsigned();
+        let offered = i64::from(OFFERED).cast_unsigned();
         // No flags: with O_PATH the filter would stop it again.
-        own.rdx = 0;
-        self.tracee.set_registers(&own)?;
-        self.tracee.run_to(Resume::ToSystemCall, Status::is_system_call)?;
-        Ok(check(self.tracee.registers()?.rax)?)
+        self.tracee.call(&self.registers, (libc::SYS_openat, [offered, 0, 0, 0, 0, 0]))
     }
 
     /// Until the new program is there, or the call has failed.
@@ -175,19 +170,6 @@ impl Executing<'_> {
                 return Err(Gone(Some(status)).into());
             }
         }
-    }
-
-    fn close(&self, fd: u64) -> Result<(), Stopped> {
-        let mut own = self.registers;
-        own.rip -= 2;
-        own.rax = libc::SYS_close.cast_unsigned();
-        own.orig_rax = u64::MAX;
-        own.rdi = fd;
-        self.tracee.set_registers(&own)?;
-        for _ in 0..2 {
-            self.tracee.run_to(Resume::ToSystemCall, Status::is_system_call)?;
-        }
-        Ok(())
     }
 
     /// The kernel has replaced the program: puts the rest in place. What fails now can only end the process.
