@@ -107,6 +107,11 @@ const SO_PASSPIDFD: u32 = 76;
 const SO_PEERPIDFD: u32 = 77;
 const NOPROTOOPT: Action = Fail(libc::ENOPROTOOPT);
 
+/// The audit log of the machine, which a user namespace does not have either. Without it programs such as sudo are silent;
+/// a socket that leads there would have them complain that root may not write.
+const AUDIT: [(u32, u32); 2] =
+    [(0, libc::AF_NETLINK.cast_unsigned()), (2, libc::NETLINK_AUDIT.cast_unsigned())];
+
 /// Calls that libc has no number for.
 const FCHMODAT2: c_long = 452;
 const MAP_SHADOW_STACK: c_long = 453;
@@ -230,6 +235,7 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_keyctl, Always, NOSYS), (libc::SYS_vhangup, Always, PERM),
     (libc::SYS_io_uring_setup, Always, NOSYS), (libc::SYS_io_uring_enter, Always, NOSYS),
     (libc::SYS_io_uring_register, Always, NOSYS), (MAP_SHADOW_STACK, Always, NOSYS),
+    (libc::SYS_socket, Are(AUDIT), Fail(libc::EPROTONOSUPPORT)),
     (libc::SYS_ioctl, Is(1, &[TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP]), PERM),
     (libc::SYS_ioctl, Is(1, HARMLESS), Allow), (libc::SYS_ioctl, IsOfType(1, OF_FILE_SYSTEMS), Fail(libc::ENOTTY)),
 ];
@@ -463,6 +469,13 @@ mod tests {
         assert_eq!(option(SOL_SOCKET, SO_PEERPIDFD), refused);
         assert_eq!(option(libc::IPPROTO_IPV6.unsigned_abs(), SO_PEERPIDFD), ALLOW);
         assert_eq!(option(SOL_SOCKET, SO_PASSPIDFD), ALLOW);
+        let netlink = |protocol: i32| {
+            let family = libc::AF_NETLINK.unsigned_abs().into();
+            answer_to(libc::SYS_socket, [family, 0, protocol.unsigned_abs().into(), 0, 0, 0])
+        };
+        let unsupported = libc::SECCOMP_RET_ERRNO | libc::EPROTONOSUPPORT.unsigned_abs();
+        assert_eq!(netlink(libc::NETLINK_AUDIT), unsupported);
+        assert_eq!(netlink(libc::NETLINK_ROUTE), ALLOW);
     }
 
     #[test]
