@@ -1,30 +1,9 @@
 //! A real distribution: its package manager's tools, its users, its set-id programs and capabilities.
 
-#![expect(clippy::disallowed_methods, reason = "the base is made by mmdebstrap(1)")]
-#![expect(clippy::unwrap_used, reason = "a test has no better answer")]
-
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use test_support::{TestBuilder, check_layout};
-
-/// A minimal Debian, made once and kept in the target directory. Device nodes are left out: images have none.
-fn base() -> PathBuf {
-    let tar = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian.tar");
-    if !tar.exists() {
-        let fresh = tar.with_extension(format!("{}.tar", std::process::id()));
-        let output = Command::new("mmdebstrap")
-            .args(["--variant=minbase", "--include=libcap2-bin", "--skip=output/dev"])
-            .arg("bookworm")
-            .arg(&fresh)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        fs::rename(fresh, &tar).unwrap();
-    }
-    tar
-}
+use test_support::{Debian, TestBuilder, check_layout};
 
 const CONTAINERFILE: &str = r"
 FROM scratch AS base
@@ -41,7 +20,7 @@ RUN touch file && test $(id -un) = app && test $HOME = /home/app
 
 #[test]
 fn debian_gives_one_image_from_both_snapshots() {
-    let base = base();
+    let base = Debian::in_dir(Path::new(env!("CARGO_TARGET_TMPDIR"))).root_fs();
     let digests = ["overlay", "vfs"].map(|driver| {
         let builder = TestBuilder::new(env!("CARGO_BIN_EXE_builder"));
         fs::hard_link(&base, builder.dir().join("debian.tar"))

@@ -1,6 +1,6 @@
 //! One Containerfile, one digest: on whatever file system the store lies, and when it is mounted again.
 //!
-//! File systems are mounted in a mount namespace that ends with the build. Volumes of pods are in `pods.rs`.
+//! File systems are mounted in a mount namespace that ends with the build. Volumes of pods are in `tests/pods`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

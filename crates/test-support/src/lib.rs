@@ -9,6 +9,7 @@
 )]
 
 mod buildah;
+mod debian;
 mod docker_registry;
 mod faulty_registry;
 mod file_server;
@@ -27,6 +28,7 @@ mod tls;
 mod token_server;
 
 pub use buildah::Buildah;
+pub use debian::Debian;
 pub use docker_registry::{Auth, DockerRegistry, Options};
 pub use faulty_registry::{Challenge, Fault, FaultyRegistry, Recorded};
 pub use file_server::{Asked, FileServer, Served};
