@@ -8,26 +8,13 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Stdio;
 
-use test_support::{Output, TestBuilder};
+use test_support::{Output, TestBuilder, archive};
 
 /// Copies all of the context, and tells it in the exported root file system.
 const COPY_ALL: &str = "FROM scratch\nCOPY . /\n";
 
 fn new_builder() -> TestBuilder {
     TestBuilder::new(env!("CARGO_BIN_EXE_builder"))
-}
-
-/// An archive of files, the Containerfile among them.
-fn archive(files: &[(&str, &str)]) -> Vec<u8> {
-    let mut tar = tar::Builder::new(Vec::new());
-    for (name, content) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_mode(0o644);
-        header.set_uid(4_000_000);
-        header.set_size(content.len() as u64);
-        tar.append_data(&mut header, name, content.as_bytes()).unwrap();
-    }
-    tar.into_inner().unwrap()
 }
 
 /// `bytes` as this program writes them.

@@ -1,27 +1,16 @@
 //! COPY and ADD: which entries go where, and what of them is kept.
 
 #![expect(clippy::unwrap_used, reason = "a test has no better answer")]
-#![expect(
-    clippy::disallowed_methods,
-    reason = "extended attributes and archives are made by their own tools"
-)]
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use test_support::{SHELL, TestBuilder};
+use test_support::{SHELL, TestBuilder, tool};
 
 fn new_builder() -> TestBuilder {
     TestBuilder::new(env!("CARGO_BIN_EXE_builder")).with_busybox()
-}
-
-fn tool(program: &str, arguments: &[&str], dir: &Path) -> String {
-    let output = Command::new(program).args(arguments).current_dir(dir).output().unwrap();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn set_mode(path: impl AsRef<Path>, mode: u32) {
@@ -118,8 +107,8 @@ fn times_attributes_and_set_id_bits_are_kept() {
     builder.file("d/file", "x").file("capable", "x");
     let file = builder.dir().join("d/file");
     set_mode(&file, 0o6755);
-    tool("setfattr", &["-n", "user.key", "-v", "value", "file"], &builder.dir().join("d"));
-    tool("setcap", &["cap_net_raw+ep", "capable"], &builder.dir());
+    tool("setfattr", &["-n", "user.key", "-v", "value", "file"], builder.dir().join("d"));
+    tool("setcap", &["cap_net_raw+ep", "capable"], builder.dir());
     let time = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
     fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
     builder.build("FROM scratch\nCOPY --chown=1:1 d capable /d/\nCOPY d/file /renamed\n", &[]);
@@ -127,10 +116,10 @@ fn times_attributes_and_set_id_bits_are_kept() {
         let metadata = fs::metadata(builder.exported(path)).unwrap();
         assert_eq!((metadata.mtime(), metadata.mtime_nsec()), (1_000_000_000, 123_456_789), "{path}");
         assert_eq!(metadata.mode() & 0o7777, 0o6755, "{path}");
-        let listed = tool("getfattr", &["-d", path], &builder.exported(""));
+        let listed = tool("getfattr", &["-d", path], builder.exported(""));
         assert!(listed.contains("user.key=\"value\""), "{path}: {listed}");
     }
-    assert_eq!(tool("getcap", &["d/capable"], &builder.exported("")).trim(), "d/capable cap_net_raw=ep");
+    assert_eq!(tool("getcap", &["d/capable"], builder.exported("")).trim(), "d/capable cap_net_raw=ep");
 }
 
 #[test]
@@ -221,7 +210,7 @@ fn an_archive_keeps_what_is_in_it_and_goes_where_links_lead() {
     assert!(fs::symlink_metadata(builder.exported("bin/pipe")).unwrap().file_type().is_fifo());
     assert_eq!(fs::read_link(builder.exported("bin/link")).unwrap(), Path::new("tool"));
     assert_eq!(fs::metadata(builder.exported("keep/lib/sparse")).unwrap().len(), 1 << 20);
-    assert!(tool("getfattr", &["-d", "l"], &builder.exported("keep/lib")).contains("user.key=\"value\""));
+    assert!(tool("getfattr", &["-d", "l"], builder.exported("keep/lib")).contains("user.key=\"value\""));
     assert!(builder.exported("packed").is_file(), "COPY does not unpack");
     assert_eq!(ownership(&builder, "owned/deep/bin/tool"), "4711 1:2");
     assert!(builder.exported("bin/busybox").exists(), "what was there before stays");

@@ -1,7 +1,6 @@
 //! COPY and ADD where file systems are odd: kinds, names, links, attributes, and what the machine puts into a root.
 
 #![expect(clippy::unwrap_used, reason = "a test has no better answer")]
-#![expect(clippy::disallowed_methods, reason = "archives and attributes are made by their own tools")]
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,21 +8,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Command;
 
 use oci::Manifest;
-use test_support::{ImageTree, SHELL, TestBuilder};
+use test_support::{ImageTree, SHELL, TestBuilder, tool};
 
 const DRIVERS: [[&str; 2]; 2] = [["--storage-driver", "overlay"], ["--storage-driver", "vfs"]];
 
 fn new_builder() -> TestBuilder {
     TestBuilder::new(env!("CARGO_BIN_EXE_builder")).with_busybox()
-}
-
-fn tool(program: &str, arguments: &[&str], dir: &Path) -> String {
-    let output = Command::new(program).args(arguments).current_dir(dir).output().unwrap();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -47,7 +39,7 @@ fn sockets_are_left_out_and_pipes_are_kept() {
         let builder = new_builder();
         builder.file("d/file", "x");
         let _context = UnixListener::bind(builder.dir().join("d/socket")).unwrap();
-        tool("mkfifo", &["d/pipe"], &builder.dir());
+        tool("mkfifo", &["d/pipe"], builder.dir());
         let text = format!(
             "{SHELL}COPY d /d\nRUN ln -s /d/made /dev/log && (syslogd -n & timeout 60 sh -c 'until [ -S /d/made ]; do sleep 0.1; done' && kill $!)\n\
              FROM scratch\nCOPY d /context\nCOPY d/pipe /alone\nCOPY --from=shell /d /stage\n"
@@ -184,7 +176,7 @@ fn archives_are_known_by_what_is_in_them() {
     let pack = "tar -cf plain.txt -C in . && gzip -c plain.txt > gz.zip && bzip2 -c plain.txt > bz2.txt && \
                 xz -c plain.txt > xz && zstd -qc plain.txt > zst.tar.gz && gzip -c text.tar > text.tar.gz && \
                 xz -c text.tar > text.txz";
-    tool("sh", &["-c", pack], &builder.dir());
+    tool("sh", &["-c", pack], builder.dir());
     let archives = ["plain.txt", "gz.zip", "bz2.txt", "xz", "zst.tar.gz"];
     let files = ["text.tar", "text.tar.gz", "text.txz"];
     let adds = archives.iter().chain(&files).map(|name| format!("ADD {name} /{name}/\n"));
@@ -234,10 +226,10 @@ fn attributes_of_the_machine_are_not_copied() {
                 "trusted.overlay.metacopy",
                 "security.selinux",
             ] {
-                tool("setfattr", &["-n", name, "-v", "y", path], &builder.dir());
+                tool("setfattr", &["-n", name, "-v", "y", path], builder.dir());
             }
         }
-        tool("setcap", &["cap_chown+ep", "d/f"], &builder.dir());
+        tool("setcap", &["cap_chown+ep", "d/f"], builder.dir());
         builder.build("FROM scratch AS one\nCOPY d /d\nFROM scratch\nCOPY --from=one /d /d\n", &driver);
         let tree = ImageTree::from_layout(&builder.exported("../image"));
         for (path, expected) in
@@ -245,7 +237,7 @@ fn attributes_of_the_machine_are_not_copied() {
         {
             let found: Vec<_> = tree.entries[path].keys().filter(|key| key.contains('.')).collect();
             assert_eq!(found, expected, "{driver:?} {path}");
-            let listed = tool("getfattr", &["-m", "-", path], &builder.exported(""));
+            let listed = tool("getfattr", &["-m", "-", path], builder.exported(""));
             let listed: Vec<_> = listed.lines().filter(|line| line.contains('.')).collect();
             assert_eq!(listed, expected, "{driver:?} {path}");
         }

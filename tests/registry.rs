@@ -1,13 +1,11 @@
 //! Images to and from a real registry, judged by the tools that people run them with.
 
 #![expect(clippy::unwrap_used, reason = "a test has no better answer")]
-#![expect(clippy::disallowed_methods, reason = "foreign tools judge what was built")]
 
 use std::fs;
-use std::process::Command;
 
 use test_support::{
-    Auth, DockerRegistry, FaultyRegistry, Options, TestBuilder, Tls, check_layout, podman_run,
+    Auth, DockerRegistry, FaultyRegistry, Options, TestBuilder, Tls, check_layout, podman_run, tool,
 };
 
 const CONTAINERFILE: &str = "FROM scratch\nCOPY busybox /bin/busybox\n\
@@ -18,13 +16,6 @@ fn new_builder() -> TestBuilder {
     builder.file("Containerfile", CONTAINERFILE);
     fs::copy("/bin/busybox", builder.dir().join("busybox")).unwrap();
     builder
-}
-
-fn tool(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {}: {told}", arguments.join(" "));
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
@@ -39,7 +30,7 @@ fn what_is_pushed_podman_runs_and_skopeo_knows_by_its_digest() {
     let printed = builder.run(&arguments).success().text();
     let digest = builder.read("digest");
     let inspected = ["inspect", "--tls-verify=false", "--format", "{{.Digest}}", &format!("docker://{name}")];
-    assert_eq!(tool("skopeo", &inspected).trim(), digest);
+    assert_eq!(tool("skopeo", &inspected, "/").trim(), digest);
     assert_eq!(printed.trim(), builder.read("id"));
     let metadata: serde_json::Value = serde_json::from_str(&builder.read("metadata")).unwrap();
     assert_eq!(metadata["containerimage.digest"], digest.as_str());
@@ -197,20 +188,20 @@ fn other_tools_read_every_output() {
         format!("docker-archive:{}", at("docker.tar")),
         format!("oci:{}:localhost/app:1", builder.root().display()),
     ] {
-        let config = tool("skopeo", &["inspect", "--config", "--raw", &image]);
+        let config = tool("skopeo", &["inspect", "--config", "--raw", &image], "/");
         assert_eq!(oci::Digest::of(config.as_bytes()).to_string(), builder.read("id"), "{image}");
     }
-    let listed = tool("tar", &["-tf", &at("root.tar")]);
+    let listed = tool("tar", &["-tf", &at("root.tar")], "/");
     assert!(listed.lines().any(|line| line.ends_with("bin/busybox")), "{listed}");
     assert_eq!(fs::read(builder.dir().join("local/bin/busybox")).unwrap(), fs::read("/bin/busybox").unwrap());
     check_layout(&builder.dir().join("oci"));
 
-    tool("umoci", &["unpack", "--image", &format!("{}:1", at("oci")), &at("bundle")]);
+    tool("umoci", &["unpack", "--image", &format!("{}:1", at("oci")), &at("bundle")], "/");
     let applet = fs::read_link(builder.dir().join("bundle/rootfs/bin/ls")).unwrap();
     assert_eq!(applet.to_str(), Some("/bin/busybox"));
     let storage = [format!("--root={}", at("graph")), format!("--runroot={}", at("run"))];
     let load = ["--storage-driver=vfs", "--events-backend=none", "load", "--input", &at("docker.tar")];
-    let loaded = tool("podman", &[&[&*storage[0], &*storage[1]], &load[..]].concat());
+    let loaded = tool("podman", &[&[&*storage[0], &*storage[1]], &load[..]].concat(), "/");
     assert!(loaded.contains("localhost/app:1"), "{loaded}");
 }
 

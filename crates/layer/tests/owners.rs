@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod options;
 mod tree;
 
 use std::fs;
@@ -12,8 +13,8 @@ use std::path::Path;
 use std::thread;
 
 use layer::{
-    Adjust, Attributes, Changeset, Compression, Copier, Error, FileKind, Flow, Index, Metadata, Owners,
-    Ownership, PackOptions, Root, Timestamps, UnpackOptions, pack, unpack, walk,
+    Adjust, Attributes, Changeset, Copier, Error, FileKind, Flow, Index, Metadata, Owners, Ownership,
+    PackOptions, Root, Timestamps, pack, unpack, walk,
 };
 use ownership::{Device, DeviceKind, Kind, Record, Table, disk_mode};
 use proptest::prelude::*;
@@ -22,15 +23,9 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use tempfile::TempDir;
 
-const USER: u32 = 1234;
+use options::{LAYER, PLAIN};
 
-const PLAIN: PackOptions =
-    PackOptions { compression: Compression::None, timestamps: Timestamps::Keep, threads: 2, forbidden: None };
-const LAYER: UnpackOptions<'static> = UnpackOptions {
-    whiteouts: true,
-    adjust: Adjust { owner: None, mode: None },
-    limits: layer::Limits { entries: 100_000, bytes: 1 << 40 },
-};
+const USER: u32 = 1234;
 
 /// Everything that a bare uid cannot have on disk, and some of what it can.
 const EVERYTHING: &str = "

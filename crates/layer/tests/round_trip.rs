@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod options;
 mod tree;
 
 use std::fs;
@@ -12,18 +13,11 @@ use std::path::Path;
 use std::process::Command;
 
 use layer::{
-    Adjust, Changeset, Compression, Encoding, Error, PackOptions, Packed, Root, Timestamps, UnpackOptions,
-    decode, pack, unpack,
+    Changeset, Compression, Encoding, Error, PackOptions, Packed, Root, Timestamps, decode, pack, unpack,
 };
 use tempfile::TempDir;
 
-const PLAIN: PackOptions =
-    PackOptions { compression: Compression::None, timestamps: Timestamps::Keep, threads: 2, forbidden: None };
-const LAYER: UnpackOptions<'static> = UnpackOptions {
-    whiteouts: true,
-    adjust: Adjust { owner: None, mode: None },
-    limits: layer::Limits { entries: 100_000, bytes: 1 << 40 },
-};
+use options::{LAYER, PLAIN};
 
 const EVERYTHING: &str = "
     dir bin mode=755 mtime=1600000000.123456789

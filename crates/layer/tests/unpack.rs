@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod archive;
+mod options;
 mod tree;
 
 use std::fs;
@@ -12,13 +13,9 @@ use std::path::Path;
 use layer::{Adjust, Error, Limits, ModeChange, Root, UnpackOptions, Unpacked, unpack};
 use tempfile::TempDir;
 
-use archive::{Archive, octal, record};
+use options::LAYER;
 
-const LAYER: UnpackOptions<'static> = UnpackOptions {
-    whiteouts: true,
-    adjust: Adjust { owner: None, mode: None },
-    limits: Limits { entries: 10_000, bytes: 1 << 30 },
-};
+use archive::{Archive, octal, record};
 
 /// A root inside of a directory with a canary beside it, where attacks would end.
 struct Place {

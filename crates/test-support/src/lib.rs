@@ -8,6 +8,7 @@
     reason = "every helper panics when the test machine is not as it should be"
 )]
 
+mod archive;
 mod buildah;
 mod debian;
 mod docker_registry;
@@ -26,7 +27,9 @@ mod same_image;
 mod test_builder;
 mod tls;
 mod token_server;
+mod tool;
 
+pub use archive::archive;
 pub use buildah::Buildah;
 pub use debian::Debian;
 pub use docker_registry::{Auth, DockerRegistry, Options};
@@ -44,3 +47,4 @@ pub use same_image::{Built, assert_same_image, each};
 pub use test_builder::{SHELL, TestBuilder};
 pub use tls::Tls;
 pub use token_server::TokenServer;
+pub use tool::tool;
