@@ -109,8 +109,8 @@ const NOPROTOOPT: Action = Fail(libc::ENOPROTOOPT);
 
 /// The audit log of the machine, which a user namespace does not have either. Without it programs such as sudo are silent;
 /// a socket that leads there would have them complain that root may not write.
-const AUDIT: [(u32, u32); 2] =
-    [(0, libc::AF_NETLINK.cast_unsigned()), (2, libc::NETLINK_AUDIT.cast_unsigned())];
+const AUDIT: When =
+    All(&[Is(0, &[libc::AF_NETLINK.cast_unsigned()]), Is(2, &[libc::NETLINK_AUDIT.cast_unsigned()])]);
 
 /// Calls that libc has no number for.
 const FCHMODAT2: c_long = 452;
@@ -235,7 +235,7 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_keyctl, Always, NOSYS), (libc::SYS_vhangup, Always, PERM),
     (libc::SYS_io_uring_setup, Always, NOSYS), (libc::SYS_io_uring_enter, Always, NOSYS),
     (libc::SYS_io_uring_register, Always, NOSYS), (MAP_SHADOW_STACK, Always, NOSYS),
-    (libc::SYS_socket, Are(AUDIT), Fail(libc::EPROTONOSUPPORT)),
+    (libc::SYS_socket, AUDIT, Fail(libc::EPROTONOSUPPORT)),
     (libc::SYS_ioctl, Is(1, &[TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP]), PERM),
     (libc::SYS_ioctl, Is(1, HARMLESS), Allow), (libc::SYS_ioctl, IsOfType(1, OF_FILE_SYSTEMS), Fail(libc::ENOTTY)),
 ];
