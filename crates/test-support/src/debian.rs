@@ -19,10 +19,20 @@ pub struct Debian(PathBuf);
 impl Debian {
     /// That which is kept in `dir`, made the first time.
     pub fn in_dir(dir: &Path) -> Self {
-        let this = Self(dir.join("debian"));
+        Self::named(&dir.join("debian"), "libcap2-bin")
+    }
+
+    /// One that has a compiler and make(1) as well.
+    pub fn with_compiler(dir: &Path) -> Self {
+        Self::named(&dir.join("debian-with-compiler"), "libcap2-bin,gcc,libc6-dev,make")
+    }
+
+    fn named(path: &Path, included: &str) -> Self {
+        let this = Self(path.to_owned());
         if !this.0.exists() {
+            let dir = path.parent().expect("it is in a directory");
             let fresh = tempfile::Builder::new().prefix("debian-").tempdir_in(dir).expect("a directory");
-            make(fresh.path());
+            make(fresh.path(), included);
             fs::rename(fresh.keep(), &this.0).expect("naming what is complete");
         }
         this
@@ -42,7 +52,7 @@ impl Debian {
 }
 
 /// Fills the directory of a [`Debian`].
-fn make(dir: &Path) {
+fn make(dir: &Path, included: &str) {
     // apt downloads as a user of its own.
     fs::set_permissions(dir, Permissions::from_mode(0o755)).expect("setting a mode");
     fs::create_dir_all(dir.join("packages/partial")).expect("making the directories that apt wants");
@@ -53,7 +63,8 @@ fn make(dir: &Path) {
         PACKAGES.join(" ")
     );
     let output = Command::new("mmdebstrap")
-        .args(["--variant=minbase", "--include=libcap2-bin", "--skip=output/dev"])
+        .args(["--variant=minbase", "--skip=output/dev"])
+        .arg(format!("--include={included}"))
         .args(["doc", "locale", "man"].map(|name| format!("--dpkgopt=path-exclude=/usr/share/{name}/*")))
         .arg(format!("--customize-hook={download}"))
         .arg("bookworm")
