@@ -353,14 +353,26 @@ pub(super) fn block_signals(tid: i32, mask: u64) -> Result<(), Errno> {
     if answer == 0 { Ok(()) } else { Err(last()) }
 }
 
-/// Spares this process a signal for each stop of a thread that it traces: it waits for them anyway, and the signal would
-/// wake another thread of ours every time.
-pub(super) fn refuse_signals_of_stops() {
+/// Settles what signals do to this process: [`interrupt`] does no more than that to a thread; and it is spared one for
+/// each stop of a thread that it traces, as it waits for them anyway, and the signal would wake another thread of ours.
+pub(super) fn settle_signals() {
+    extern "C" fn nothing(_: libc::c_int) {}
     // SAFETY: sigaction is plain data, for which zero is valid; SIG_DFL is no handler.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_flags = libc::SA_NOCLDSTOP;
     // SAFETY: the kernel reads one sigaction, which outlives the call.
     unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, std::ptr::null_mut()) };
+    // Without `SA_RESTART`: no call is started over.
+    action.sa_flags = 0;
+    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+    // SAFETY: as above; the handler does nothing that it must not.
+    unsafe { libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()) };
+}
+
+/// Has a thread of this process return from a system call that waits.
+pub(super) fn interrupt(tid: i32) {
+    // SAFETY: tgkill(2) takes no pointers.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, libc::SIGUSR1) };
 }
 
 /// The number of the terminal whose other end this is (`ioctl_tty(2)`).

@@ -23,6 +23,7 @@ mod memory;
 mod mounts;
 mod owners;
 mod permission;
+mod pipes;
 mod place;
 mod proc;
 mod processor;
@@ -129,7 +130,7 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
             let who = Credentials::root(spec.capabilities);
             drop(spec);
             supervisor.tasks.begin(command.as_raw_pid(), directories, who);
-            kernel::refuse_signals_of_stops();
+            kernel::settle_signals();
             let exit = follow(&supervisor, command, ours, control)?;
             end_all(&supervisor);
             supervisor.ipc.end();

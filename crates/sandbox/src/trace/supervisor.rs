@@ -1,7 +1,6 @@
 //! Who answers the system calls of a step: one thread that takes them in turn.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use rustix::io::Errno;
 
@@ -10,6 +9,7 @@ use super::calls::{self, Answer};
 use super::ipc::Ipc;
 use super::kernel::{Listener, Notification};
 use super::owners::Owners;
+use super::pipes::Pipes;
 use super::place::View;
 use super::processor::Processor;
 use super::sockets::Sockets;
@@ -27,8 +27,7 @@ pub(super) struct Supervisor {
     pub(super) ipc: Ipc,
     pub(super) network: Network,
     pub(super) hostname: String,
-    /// How many threads of ours wait for the other end of a pipe.
-    pub(super) pipes: Arc<AtomicUsize>,
+    pub(super) pipes: Arc<Pipes>,
     /// Where calls find arguments of ours.
     pub(super) board: Arc<Board>,
     pub(super) sockets: Sockets,

@@ -58,7 +58,7 @@ impl Tracer {
         let _ = match status {
             Status::Exited(code) => return self.ended(tid, Exit::Code(code)),
             Status::Killed(signal) => return self.ended(tid, Exit::Signal(signal)),
-            Status::Signal(signal) => kernel::resume(tid, Resume::Freely, signal),
+            Status::Signal(signal) => self.signalled(tid, signal),
             Status::SystemCall | Status::Event(libc::PTRACE_EVENT_SECCOMP, _) => {
                 let followed =
                     if status == Status::SystemCall { self.finish(tid) } else { self.stopped(tid) };
@@ -78,8 +78,24 @@ impl Tracer {
         None
     }
 
+    /// A thread is about to get a signal.
+    fn signalled(&self, tid: i32, signal: i32) -> Result<(), Errno> {
+        if self.supervisor.pipes.was_interrupted(tid) {
+            /// What the kernel has calls return that it starts over or not, as the signal is handled.
+            const RESTART: i64 = -512;
+            let tracee = Tracee::new(tid);
+            let mut registers = tracee.registers()?;
+            if registers.rax.cast_signed() == i64::from(-libc::EINTR) {
+                registers.rax = RESTART.cast_unsigned();
+                tracee.set_registers(&registers)?;
+            }
+        }
+        kernel::resume(tid, Resume::Freely, signal)
+    }
+
     fn ended(&mut self, tid: i32, exit: Exit) -> Option<Exit> {
         self.supervisor.tasks.end(tid);
+        self.supervisor.pipes.was_interrupted(tid);
         if let Some(pending) = self.pending.remove(&tid) {
             pending.abandon();
         }

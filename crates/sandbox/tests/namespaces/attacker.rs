@@ -25,6 +25,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("threads_that_execute_programs_at_once_end", &[Who::Traced, Who::Root], threads_that_execute_end),
     ("no_socket_outside_is_reached_by_exchanging_paths", &[Who::Traced], exchanged_paths_reach_nobody),
     ("arguments_that_were_checked_stay", &[Who::Traced], arguments_stay),
+    ("signals_interrupt_the_wait_for_a_pipe", &[Who::Traced, Who::Root], signals_interrupt),
     ("pipes_that_nobody_opens_keep_nobody_else_waiting", Who::SUPERVISED, pipes_keep_nobody_waiting),
 ];
 
@@ -73,6 +74,10 @@ fn exchanged_paths_reach_nobody(setting: &Setting) {
     UnixDatagram::unbound().unwrap().send_to(b"", datagrams).unwrap();
 }
 
+fn signals_interrupt(setting: &Setting) {
+    assert_eq!(success(&attack(setting, &["alarm"])), "Interrupted\nwaited\nopened\n");
+}
+
 fn arguments_stay(setting: &Setting) {
     assert_eq!(success(&attack(setting, &["board"])), "");
 }
@@ -100,6 +105,7 @@ pub(crate) fn main(what: &[String]) {
             let _receiver = UnixDatagram::bind("/tmp/datagrams").unwrap();
             race("/tmp/datagrams", path.to_owned(), libc::SOCK_DGRAM);
         }
+        ["alarm"] => wait_for_a_pipe(),
         ["board"] => take_the_board_away(),
         ["storm"] => {
             for _ in 0..40 {
@@ -293,5 +299,45 @@ fn take_the_board_away() {
     let at = begin.cast_unsigned();
     if memory.is_ok_and(|memory| std::os::unix::fs::FileExt::write_at(&memory, b"x", at).is_ok()) {
         println!("it was written to");
+    }
+}
+
+/// A signal ends the wait for a pipe, or its handler wants the wait to go on, until the other end is there.
+fn wait_for_a_pipe() {
+    static CAUGHT: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn catch(_: libc::c_int) {
+        CAUGHT.fetch_add(1, Ordering::SeqCst);
+    }
+    let path = c"/tmp/waited-for";
+    let open = |flags| {
+        // SAFETY: the path is a string that outlives the call.
+        let fd = unsafe { libc::open(path.as_ptr(), flags) };
+        if fd >= 0 { Ok(fd) } else { Err(std::io::Error::last_os_error()) }
+    };
+    for flags in [0, libc::SA_RESTART] {
+        // SAFETY: structures are plain data for which zero is valid, and outlive the calls; the handler only counts.
+        unsafe {
+            libc::mkfifo(path.as_ptr(), 0o600);
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = catch as extern "C" fn(libc::c_int) as usize;
+            action.sa_flags = flags;
+            libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
+            let mut timer: libc::itimerval = std::mem::zeroed();
+            timer.it_value.tv_usec = 100_000;
+            libc::syscall(libc::SYS_setitimer, libc::ITIMER_REAL, &raw const timer, 0);
+        }
+        if flags == libc::SA_RESTART {
+            std::thread::spawn(move || {
+                while CAUGHT.load(Ordering::SeqCst) < 2 {
+                    std::thread::yield_now();
+                }
+                println!("waited");
+                open(libc::O_WRONLY).unwrap();
+            });
+        }
+        match open(libc::O_RDONLY) {
+            Ok(_) => println!("opened"),
+            Err(error) => println!("{:?}", error.kind()),
+        }
     }
 }

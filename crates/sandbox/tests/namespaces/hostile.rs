@@ -142,8 +142,10 @@ fn the_way_up_ends_inside(setting: &Setting) {
 fn the_builder_cannot_be_reached(setting: &Setting) {
     let own = setting.output_of("sleep 0.1; echo $PPID");
     assert_eq!(own, "1\n");
+    // Process 1 is one of ours, or the step's own command.
     let script = "for p in /proc/[0-9]*; do case $(readlink $p/exe) in ''|/bin/busybox) ;; *) echo $p/exe;; esac
         case $(readlink $p/root) in ''|/) ;; *) echo $p/root;; esac; done
+        [ $(readlink /proc/1/exe) ] && exit
         cat /proc/1/environ /proc/1/maps /proc/1/mem /proc/1/fd/* 2>/dev/null; ls /proc/1/root 2>/dev/null; true";
     assert_eq!(setting.output_of(script), "");
 }

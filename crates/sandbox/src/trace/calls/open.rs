@@ -1,8 +1,6 @@
 //! open(2) and its like: the file is opened here, and a copy of the descriptor put into the process.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, Stat, fstat, memfd_create, openat};
 use rustix::io::Errno;
@@ -19,9 +17,6 @@ pub(in crate::trace) const OFFERED: i32 = -0x6275;
 
 /// How often a file may vanish between being seen and being opened.
 const ATTEMPTS: u32 = 16;
-
-/// How many processes of a step may wait for the other end of a pipe at once.
-const PIPES_MAX: usize = 512;
 
 /// What a call stands for that only the process itself can make.
 pub(in crate::trace) enum Opened {
@@ -178,27 +173,10 @@ impl Call<'_> {
     /// Waits for the other end of a named pipe, which must not keep others waiting.
     fn open_pipe(&self, entry: &Place, flags: OFlags) -> Result {
         let handle = rustix::io::fcntl_dupfd_cloexec(entry, 3)?;
-        let Some((listener, id)) = self.waiting else { return Ok(Answer::Later) };
-        let (listener, pipes) = (Arc::clone(listener), Arc::clone(&self.supervisor.pipes));
-        if pipes.fetch_add(1, Ordering::Relaxed) >= PIPES_MAX {
-            pipes.fetch_sub(1, Ordering::Relaxed);
-            return Err(Errno::NFILE);
-        }
-        std::thread::Builder::new()
-            .stack_size(64 << 10)
-            .spawn(move || {
-                // A process that ended meanwhile needs no answer; one that waits for ever keeps this thread.
-                let _ = match reopen(handle, plain(flags)) {
-                    Ok(file) => {
-                        let given = listener.give(id, &file, flags.contains(OFlags::CLOEXEC));
-                        drop(file);
-                        listener.answer(id, given)
-                    }
-                    Err(errno) => listener.answer(id, Err(errno)),
-                };
-                pipes.fetch_sub(1, Ordering::Relaxed);
-            })
-            .map_err(|_| Errno::AGAIN)?;
+        let Some(waiting) = self.waiting else { return Ok(Answer::Later) };
+        let close_on_exec = flags.contains(OFlags::CLOEXEC);
+        let open = move || reopen(&handle, plain(flags));
+        self.supervisor.pipes.wait(waiting, self.task.tid, close_on_exec, open)?;
         Ok(Answer::Later)
     }
 
