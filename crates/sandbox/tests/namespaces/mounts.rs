@@ -73,8 +73,8 @@ fn the_machine_can_be_uncovered(setting: &Setting) {
 fn proc_is_new_where_allowed(setting: &Setting) {
     let new = !matches!(setting.who, Who::Masked | Who::MaskedSingle);
     assert_eq!(setting.facts.proc.is_allowed(), new, "{:?}", setting.facts.proc);
-    // The init is process 1 of a new /proc; in the pod's it has another number.
-    let first = setting.output_of("head -c 13 /proc/1/cmdline");
+    // The init is process 1 of a new /proc; in the pod's, that one is covered.
+    let first = setting.output_of("head -c 13 /proc/1/cmdline 2>/dev/null || true");
     assert_eq!(first == "builder: step", new, "{first}");
     // /proc/self is right in both.
     assert_eq!(setting.output_of("cd /proc/self && readlink exe"), "/bin/busybox\n");
