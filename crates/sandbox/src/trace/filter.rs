@@ -176,6 +176,7 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_getsockname, Always, Rewrite), (libc::SYS_getpeername, Always, Rewrite),
     (libc::SYS_accept, Given(1), Rewrite), (libc::SYS_accept4, Given(1), Rewrite), (libc::SYS_recvfrom, Given(4), Rewrite),
     (libc::SYS_getsockopt, All(&[Is(1, &[SOL_SOCKET]), Is(2, PEER)]), Rewrite),
+    (libc::SYS_setsockopt, All(&[Is(1, &[SOL_SOCKET]), Is(2, &[libc::SO_PASSCRED.cast_unsigned()])]), Rewrite),
     (libc::SYS_listen, Always, Answer), (libc::SYS_socketpair, Always, Answer),
     (libc::SYS_name_to_handle_at, Always, Fail(libc::EOPNOTSUPP)), (libc::SYS_open_by_handle_at, Always, PERM),
     (libc::SYS_fanotify_init, Always, PERM), (libc::SYS_fanotify_mark, Always, PERM),
@@ -277,6 +278,16 @@ pub(super) fn program() -> Vec<sock_filter> {
     }
     program.push(answer(libc::SECCOMP_RET_ALLOW));
     program
+}
+
+/// A further filter, for processes that receive credentials with messages: the tracer corrects them.
+pub(super) fn receiving() -> Vec<sock_filter> {
+    vec![
+        load(NUMBER),
+        jump(libc::BPF_JEQ, u32::try_from(libc::SYS_recvmsg).unwrap_or(u32::MAX), 0, 1),
+        verdict(Rewrite),
+        answer(libc::SECCOMP_RET_ALLOW),
+    ]
 }
 
 /// A filter that stops one call for the tracer and one for the supervisor.
