@@ -1,9 +1,9 @@
 //! What `builder doctor` tells of a machine: to root, to an ordinary user, to programs, and where nothing works.
 
-use test_support::{Output, TestBuilder};
+use test_support::{Medium, Output, Pod, Profile, RootFs, TestBuilder};
 
 /// Everything that is found out, in the order in which it builds on each other.
-const FACTS: [&str; 16] = [
+const FACTS: [&str; 17] = [
     "real root",
     "user namespace with own id map",
     "user namespace with newuidmap",
@@ -14,6 +14,7 @@ const FACTS: [&str; 16] = [
     "network namespace",
     "new /proc mount",
     "pivot_root",
+    "capabilities of files",
     "overlay on the state directory",
     "ptrace",
     "seccomp filter",
@@ -95,4 +96,24 @@ fn where_namespaces_are_denied_steps_are_traced_and_the_cure_is_named() {
     assert!(text.contains("no_new_privs  yes"), "{output}");
     assert!(text.contains("on the node: sysctl -w user.max_user_namespaces=15000"), "{output}");
     assert!(text.contains("builds use isolation: trace, identity: single"), "{output}");
+}
+
+#[test]
+fn in_every_pod_each_refusal_has_its_cure() {
+    let root_fs =
+        RootFs::new().with_subordinate_ids().program(env!("CARGO_BIN_EXE_builder"), "usr/bin/builder");
+    // What differs from machine to machine.
+    let filters = [
+        (r"(?m)^kernel .*", "kernel        [KERNEL]"),
+        (r"(?m)^builder .*", "builder       [VERSION]"),
+        (r"(?m)^capabilities  CHOWN DAC_OVERRIDE DAC_READ_SEARCH .*", "capabilities  [ALL]"),
+        (r"ABI \d+", "ABI [N]"),
+    ];
+    insta::with_settings!({ filters => filters }, {
+        for profile in Profile::ALL {
+            let pod = Pod::new(profile, &root_fs).empty_dir("/work", Medium::Disk).env("BUILDER_ROOT", "/work/state");
+            let output = pod.run(&["builder", "doctor"]).success();
+            insta::assert_snapshot!(profile.name, output.text());
+        }
+    });
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use engine::StorageDriver;
-use sandbox::{Choice, Fact, Facts, ProbeSettings, Requested, Seccomp};
+use sandbox::{Choice, Fact, Facts, Feature, ProbeSettings, Requested, Seccomp};
 use serde_json::{Value, json};
 
 use crate::args::{DoctorArgs, GlobalArgs};
@@ -32,7 +32,7 @@ struct Diagnosis<'a> {
 
 impl Diagnosis<'_> {
     fn text(&self) -> String {
-        let facts: Vec<_> = self.facts.named().iter().map(|(name, fact)| cells(name, fact)).collect();
+        let facts = Feature::ALL.map(|feature| cells(feature, self.facts.fact(feature)));
         let used = match self.choice {
             Ok(choice) => format!("builds use {choice}, storage driver: {}", driver(choice)),
             Err(error) => error.to_string(),
@@ -78,27 +78,28 @@ impl Diagnosis<'_> {
             "no_new_privs": facts.no_new_privs,
             "seccomp": seccomp(facts.seccomp),
             "store": self.state.path(),
-            "facts": facts.named().iter().map(|(name, fact)| fact_json(name, fact)).collect::<Vec<_>>(),
+            "facts": Feature::ALL.map(|feature| fact_json(feature, facts.fact(feature))),
             "isolation": self.choice.ok().and_then(|choice| choice.isolation.as_ref().ok()).map(ToString::to_string),
             "identity": self.choice.ok().map(|choice| choice.identity.to_string()),
             "storage_driver": self.choice.ok().map(driver),
-            "error": self.choice.err().map(ToString::to_string),
+            "error": self.choice.map_or_else(Some, |choice| choice.isolation.as_ref().err()).map(ToString::to_string),
             "cures": cures(facts),
         })
     }
 }
 
-fn cells(name: &str, fact: &Fact) -> [String; 3] {
+fn cells(feature: Feature, fact: &Fact) -> [String; 3] {
     let (answer, detail) = match fact {
-        Fact::Allowed { detail } => ("yes", detail.clone()),
+        Fact::Allowed(detail) => ("yes", detail.to_string()),
         Fact::Denied(denial) => ("no", denial.to_string()),
     };
-    [name.to_owned(), answer.to_owned(), detail]
+    [feature.to_string(), answer.to_owned(), detail]
 }
 
-fn fact_json(name: &str, fact: &Fact) -> Value {
+fn fact_json(feature: Feature, fact: &Fact) -> Value {
+    let name = feature.to_string();
     match fact {
-        Fact::Allowed { detail } => json!({ "name": name, "allowed": true, "detail": detail }),
+        Fact::Allowed(detail) => json!({ "name": name, "allowed": true, "detail": detail.to_string() }),
         Fact::Denied(denial) => json!({
             "name": name,
             "allowed": false,
@@ -112,17 +113,15 @@ fn fact_json(name: &str, fact: &Fact) -> Value {
 
 /// What to change and for what, each thing once, in the order of what is gained.
 fn cures(facts: &Facts) -> Vec<String> {
-    let ways = [&facts.real_root, &facts.own_map, &facts.subordinate_map];
-    let many_ids = ways.into_iter().any(Fact::is_allowed);
-    // One way to have many ids is enough.
-    let matters = |fact: &Fact| !(many_ids && ways.into_iter().any(|way| std::ptr::eq(way, fact)));
+    let ways = [Feature::RealRoot, Feature::OwnMap, Feature::SubordinateMap];
+    let many_ids = ways.into_iter().any(|way| facts.fact(way).is_allowed());
     let mut told = BTreeSet::new();
     let mut cures = Vec::new();
-    for (name, fact) in facts.named().into_iter().filter(|(_, fact)| matters(fact)) {
-        if let Some(cure) =
-            fact.denial().and_then(|denial| denial.cure.as_deref()).filter(|cure| told.insert(*cure))
-        {
-            cures.push(format!("{name}: {cure}"));
+    // One way to have many ids is enough.
+    for feature in Feature::ALL.into_iter().filter(|feature| !(many_ids && ways.contains(feature))) {
+        let cure = facts.denial(feature).and_then(|denial| denial.cure.as_deref());
+        if let Some(cure) = cure.filter(|cure| told.insert(*cure)) {
+            cures.push(format!("{feature}: {cure}"));
         }
     }
     cures

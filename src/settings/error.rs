@@ -187,6 +187,7 @@ impl Error {
             Self::BadContext { what: "not there", .. } => {
                 Some("the last argument is the directory that COPY and ADD read".to_owned())
             }
+            Self::Context { source } => source.hint().map(str::to_owned),
             Self::StdinTwice => {
                 Some("put the Containerfile into the archive and name it with -f PATH".to_owned())
             }

@@ -191,6 +191,14 @@ pub enum Error {
         /// The writer's error.
         source: io::Error,
     },
+    /// The kernel, or the pod's filter, has no way to look up a path inside of a directory.
+    #[error("cannot look up paths inside of `{}`: openat2 is denied or unknown", path.display())]
+    Lookup {
+        /// The directory.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// The threads that compress could not be started.
     #[error("cannot start {threads} threads to compress")]
     Threads {
@@ -209,6 +217,9 @@ impl Error {
                 "the ids of the image are not usable here: run as root, or give the user more subordinate ids in \
                  /etc/subuid and /etc/subgid",
             ),
+            Self::Xattr { operation: "set", name, .. } if name.starts_with("security.") => {
+                Some("`builder doctor` tells what denies it; `--isolation trace` keeps it in a table instead")
+            }
             Self::Device { .. } => {
                 Some("device nodes are for real root; `--isolation trace` keeps them in a table instead")
             }
@@ -222,8 +233,11 @@ impl Error {
             Self::Io { source, .. } if is(source, Errno::ACCESS) => {
                 Some("look at owner and mode of it and of the directories above it")
             }
-            Self::Io { source, .. } if is(source, Errno::NOSYS) => {
+            Self::Lookup { .. } => {
                 Some("Linux 5.6 or newer is needed, and a seccomp profile that allows openat2")
+            }
+            Self::Io { source, .. } if is(source, Errno::NOSYS) => {
+                Some("Linux 5.12 or newer is needed, and a seccomp profile that knows its system calls")
             }
             Self::Io { source, .. } if is(source, Errno::MFILE) => {
                 Some("raise the limit of open files (ulimit -n)")

@@ -7,7 +7,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sandbox::{Cancellation, CapabilitySet, Network, ProbeSettings, Protection, Requested, RunSpec, Stream};
+use sandbox::{
+    Cancellation, CapabilitySet, Feature, Network, ProbeSettings, Protection, Requested, RunSpec, Stream,
+};
 
 fn main() -> ExitCode {
     sandbox::child_hook();
@@ -28,11 +30,9 @@ fn try_sandbox() -> Result<u8, sandbox::Error> {
         return Ok(2);
     };
     let facts = sandbox::probe(&PathBuf::from(state_dir), &ProbeSettings::default())?;
-    for (name, fact) in facts.named() {
-        println!(
-            "{name}: {}",
-            fact.denial().map_or("allowed".to_owned(), |denial| format!("denied ({denial})"))
-        );
+    for feature in Feature::ALL {
+        let denial = facts.denial(feature);
+        println!("{feature}: {}", denial.map_or("allowed".to_owned(), |denial| format!("denied ({denial})")));
     }
     let choice = sandbox::choose(&facts, Requested::default())?;
     println!("{choice}");

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::facts::{Denial, Fact, Facts};
+use crate::facts::{Denial, Facts, Feature};
 use crate::id_map::IdMap;
 use crate::identity::Identity;
 use crate::overlay::OverlayXattrs;
@@ -87,84 +87,114 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Chooses the best that works; refuses only what is asked for and does not.
+/// What steps need in any namespaces.
+const MOUNTS: [Feature; 3] = [Feature::Bind, Feature::Tmpfs, Feature::PivotRoot];
+
+/// Chooses the best that works; refuses only what is asked for and does not. Asks for no fact that decides nothing.
 ///
 /// Namespaces with many ids come first, as what steps do is then true and costs nothing. With one id their owners must
 /// be emulated, for which isolation trace has all that is needed. Where neither works, all but steps does.
 pub fn choose(facts: &Facts, requested: Requested) -> Result<Choice, Error> {
-    let (identity, traced) = (namespaces(facts), trace(facts));
     match requested.isolation {
         Some(Isolation::Namespaces) => {
-            let identity = identity.map_err(|denial| denied(vec![denial]))?;
-            Ok(in_namespaces(facts, identity, traced.err().as_ref()))
+            let identity = namespaces(facts).map_err(|denial| denied(vec![denial]))?;
+            Ok(match identity {
+                Identity::Single(_) => with_single_map(facts, identity, few_ids(facts), trace(facts)),
+                identity => in_namespaces(facts, identity, None),
+            })
         }
         Some(Isolation::Trace) => {
-            traced.map_err(|denial| denied(vec![denial]))?;
+            trace(facts).map_err(|denial| denied(vec![denial]))?;
             Ok(with_one_id(facts, Ok(Isolation::Trace), "as asked".to_owned()))
         }
-        None => Ok(match (identity, traced) {
-            (Ok(identity @ (Identity::Root(_) | Identity::Mapped { .. })), _) => {
-                in_namespaces(facts, identity, None)
-            }
-            (Ok(identity), Err(denial)) => in_namespaces(facts, identity, Some(&denial)),
-            (Ok(_), Ok(())) => with_one_id(facts, Ok(Isolation::Trace), few_ids(facts).brief()),
-            (Err(denial), Ok(())) => with_one_id(facts, Ok(Isolation::Trace), denial.brief()),
-            (Err(first), Err(second)) => {
-                let reason = joined(&[first.brief(), second.brief()]);
-                with_one_id(facts, Err(denied(vec![first, second])), reason)
-            }
-        }),
+        None => Ok(best(facts)),
     }
 }
 
-/// As whom to work in namespaces, where they are of use.
-fn namespaces(facts: &Facts) -> Result<Identity, Denial> {
-    let Some(identity) = &facts.identity else {
-        let denial = facts.single_map.denial().or(facts.real_root.denial());
-        return Err(denial.cloned().unwrap_or_else(unknown));
+fn best(facts: &Facts) -> Choice {
+    let worse = match many_ids(facts) {
+        Ok(identity) => return in_namespaces(facts, identity, None),
+        Err(denial) => denial,
     };
-    match first_denial(&[&facts.bind, &facts.tmpfs, &facts.pivot_root]) {
-        None => Ok(identity.clone()),
-        Some(denial) => Err(denial.clone()),
+    let Err(untraced) = trace(facts) else {
+        return with_one_id(facts, Ok(Isolation::Trace), worse.brief());
+    };
+    match namespaces(facts) {
+        Ok(identity @ Identity::Single(_)) => with_single_map(facts, identity, worse, Err(untraced)),
+        Ok(identity) => in_namespaces(facts, identity, Some(joined(&[worse.brief(), untraced.brief()]))),
+        Err(denial) => {
+            let reason = joined(&[denial.brief(), untraced.brief()]);
+            with_one_id(facts, Err(denied(vec![denial, untraced])), reason)
+        }
     }
 }
 
+/// As whom to work in namespaces whose files can have every owner and capability that they should have.
+fn many_ids(facts: &Facts) -> Result<Identity, Denial> {
+    match identity(facts)? {
+        Identity::Single(_) => Err(few_ids(facts)),
+        identity => works(facts, identity, &[&MOUNTS[..], &[Feature::FileCapabilities]].concat()),
+    }
+}
+
+/// As whom to work in namespaces.
+fn namespaces(facts: &Facts) -> Result<Identity, Denial> {
+    works(facts, identity(facts)?, &MOUNTS)
+}
+
+fn identity(facts: &Facts) -> Result<Identity, Denial> {
+    let identity = facts.identity().cloned();
+    identity.ok_or_else(|| first_denial(facts, &[Feature::SingleMap]).unwrap_or_else(unknown))
+}
+
+fn works(facts: &Facts, identity: Identity, needed: &[Feature]) -> Result<Identity, Denial> {
+    first_denial(facts, needed).map_or(Ok(identity), Err)
+}
+
+/// What works as a whole is not tried in parts, but if it does not, a part says more.
 fn trace(facts: &Facts) -> Result<(), Denial> {
     if let Some(denial) = crate::trace::denial() {
         return Err(denial);
     }
-    let needed = [&facts.ptrace, &facts.seccomp_filter, &facts.seccomp_notify, &facts.supervision];
-    first_denial(&needed).map_or(Ok(()), |denial| Err(denial.clone()))
+    let Some(denial) = facts.denial(Feature::Supervision) else { return Ok(()) };
+    let parts = [Feature::Ptrace, Feature::SeccompFilter, Feature::SeccompNotify];
+    Err(first_denial(facts, &parts).unwrap_or_else(|| denial.clone()))
 }
 
-fn first_denial<'a>(facts: &[&'a Fact]) -> Option<&'a Denial> {
-    facts.iter().find_map(|fact| fact.denial())
+fn first_denial(facts: &Facts, features: &[Feature]) -> Option<Denial> {
+    features.iter().find_map(|feature| facts.denial(*feature)).cloned()
 }
 
-fn in_namespaces(facts: &Facts, identity: Identity, without_trace: Option<&Denial>) -> Choice {
-    let reason = matches!(identity, Identity::Single(_)).then(|| {
-        let reasons: Vec<_> =
-            std::iter::once(&few_ids(facts)).chain(without_trace).map(Denial::brief).collect();
-        joined(&reasons)
-    });
-    let emulates_owners = matches!(identity, Identity::Single(_)) && without_trace.is_none();
-    let lacks_landlock = emulates_owners && !facts.landlock.is_allowed();
-    let (isolation, overlay) = (Ok(Isolation::Namespaces), facts.overlay_xattrs);
-    Choice { isolation, identity, overlay, emulates_owners, lacks_landlock, reason }
+fn in_namespaces(facts: &Facts, identity: Identity, reason: Option<String>) -> Choice {
+    let (isolation, overlay) = (Ok(Isolation::Namespaces), facts.overlay_xattrs());
+    Choice { isolation, identity, overlay, emulates_owners: false, lacks_landlock: false, reason }
+}
+
+/// In namespaces of one id, where a supervisor emulates the others if steps can be traced.
+fn with_single_map(facts: &Facts, identity: Identity, few: Denial, traced: Result<(), Denial>) -> Choice {
+    let emulates_owners = traced.is_ok();
+    let reasons: Vec<_> =
+        [Err(few), traced].into_iter().filter_map(Result::err).map(|denial| denial.brief()).collect();
+    let lacks_landlock = emulates_owners && lacks_landlock(facts);
+    Choice { emulates_owners, lacks_landlock, ..in_namespaces(facts, identity, Some(joined(&reasons))) }
 }
 
 /// Owners are in a table, and the only ids that the kernel knows of are those of this process.
 fn with_one_id(facts: &Facts, isolation: Result<Isolation, Error>, reason: String) -> Choice {
     let identity = Identity::Single(IdMap::single(facts.uid, facts.gid));
     let emulates_owners = isolation.is_ok();
-    let lacks_landlock = emulates_owners && !facts.landlock.is_allowed();
+    let lacks_landlock = emulates_owners && lacks_landlock(facts);
     Choice { isolation, identity, overlay: None, emulates_owners, lacks_landlock, reason: Some(reason) }
+}
+
+fn lacks_landlock(facts: &Facts) -> bool {
+    !facts.fact(Feature::Landlock).is_allowed()
 }
 
 /// Why there are no more ids than one: root has a right to all of its own, others to those that they were given.
 fn few_ids(facts: &Facts) -> Denial {
-    let way = if facts.uid == 0 { &facts.own_map } else { &facts.subordinate_map };
-    way.denial().cloned().unwrap_or_else(unknown)
+    let way = if facts.uid == 0 { Feature::OwnMap } else { Feature::SubordinateMap };
+    facts.denial(way).cloned().unwrap_or_else(unknown)
 }
 
 fn denied(denials: Vec<Denial>) -> Error {
@@ -193,17 +223,44 @@ fn unknown() -> Denial {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::{Arc, Mutex};
+
     use super::*;
     use crate::capabilities::{CapabilitySet, Held};
-    use crate::facts::Seccomp;
+    use crate::facts::{Detail, Fact, Seccomp, TryOut};
+
+    /// Everything works but what is denied; notes what it is asked.
+    #[derive(Debug, Default)]
+    struct Told {
+        denied: BTreeMap<Feature, &'static str>,
+        asked: Arc<Mutex<BTreeSet<Feature>>>,
+    }
+
+    impl TryOut for Told {
+        fn try_out(&self, _: &Facts, feature: Feature) -> Fact {
+            self.asked.lock().unwrap().insert(feature);
+            let denied = self.denied.get(&feature);
+            denied.map_or(Fact::Allowed(Detail::None), |why| Fact::Denied(denial(why)))
+        }
+    }
 
     fn denial(why: &str) -> Denial {
         Denial { call: "call".to_owned(), errno: None, why: why.to_owned(), cure: Some("a cure".to_owned()) }
     }
 
-    fn facts(identity: Option<Identity>) -> Facts {
-        let allowed = || Fact::Allowed { detail: String::new() };
-        let denied = |why| Fact::Denied(denial(why));
+    /// Of a user whom all ids are denied but their own.
+    fn facts(denied: &[(Feature, &'static str)]) -> Facts {
+        let ways = [
+            (Feature::RealRoot, "no root"),
+            (Feature::OwnMap, "no capabilities"),
+            (Feature::SubordinateMap, "no helper"),
+        ];
+        facts_of(Told { denied: ways.into_iter().chain(denied.iter().copied()).collect(), ..Told::default() })
+    }
+
+    fn facts_of(told: Told) -> Facts {
+        let all = || Ok(Identity::Root(IdMap::single(0, 0)));
         Facts {
             kernel: "6.1".to_owned(),
             uid: 1000,
@@ -212,56 +269,76 @@ mod tests {
             id_map: IdMap::single(0, 0),
             no_new_privs: false,
             seccomp: Seccomp::Disabled,
-            real_root: denied("no root"),
-            own_map: denied("no capabilities"),
-            subordinate_map: denied("no helper"),
-            single_map: if identity.is_some() { allowed() } else { denied("no namespaces") },
-            tmpfs: allowed(),
-            bind: allowed(),
-            pid_namespace: allowed(),
-            network_namespace: allowed(),
-            proc: denied("masked"),
-            pivot_root: allowed(),
-            overlay: denied("on overlay"),
-            overlay_xattrs: None,
-            ptrace: allowed(),
-            seccomp_filter: allowed(),
-            seccomp_notify: allowed(),
-            supervision: allowed(),
-            landlock: allowed(),
-            identity,
+            ways: [
+                (Feature::RealRoot, all()),
+                (Feature::OwnMap, all()),
+                (Feature::SubordinateMap, all()),
+                (Feature::SingleMap, Ok(Identity::Single(IdMap::single(1000, 1000)))),
+            ],
+            trial: Box::new(told),
+            known: Default::default(),
         }
     }
 
+    fn chosen(facts: &Facts) -> String {
+        choose(facts, Requested::default()).unwrap().to_string()
+    }
+
+    const NO_NAMESPACES: (Feature, &str) = (Feature::SingleMap, "no namespaces");
+    const NO_PTRACE: (Feature, &str) = (Feature::Ptrace, "no tracing");
+    const NO_SUPERVISION: (Feature, &str) = (Feature::Supervision, "no supervision");
+
     #[test]
     fn one_id_is_taken_with_the_reason_why_there_are_no_more() {
-        let facts = facts(Some(Identity::Single(IdMap::single(1000, 1000))));
-        let choice = choose(&facts, Requested { isolation: Some(Isolation::Namespaces) }).unwrap();
+        let namespaces = Requested { isolation: Some(Isolation::Namespaces) };
+        let choice = choose(&facts(&[]), namespaces).unwrap();
         assert_eq!(choice.to_string(), "isolation: namespaces, identity: single (call: no helper)");
         assert_eq!(choice.overlay, None);
     }
 
     #[test]
     fn many_ids_are_better_than_one_and_emulation_better_than_none() {
-        let chosen = |facts: &Facts| choose(facts, Requested::default()).unwrap().to_string();
-        let single = || Some(Identity::Single(IdMap::single(1000, 1000)));
-        let without_ptrace = |facts| Facts { ptrace: Fact::Denied(denial("no tracing")), ..facts };
-        let root = facts(Some(Identity::Root(IdMap::single(0, 0))));
+        let root = facts_of(Told::default());
         assert!(chosen(&root).starts_with("isolation: namespaces, identity: root"));
-        assert_eq!(chosen(&facts(single())), "isolation: trace, identity: single (call: no helper)");
-        assert_eq!(chosen(&facts(None)), "isolation: trace, identity: single (call: no namespaces)");
-        let bare = Facts { landlock: Fact::Denied(denial("not built in")), ..facts(None) };
+        assert_eq!(chosen(&facts(&[])), "isolation: trace, identity: single (call: no helper)");
+        let line = "isolation: trace, identity: single (call: no namespaces)";
+        assert_eq!(chosen(&facts(&[NO_NAMESPACES])), line);
         let line = "isolation: trace without Landlock, identity: single (call: no namespaces)";
-        assert_eq!(chosen(&bare), line);
-        let left = without_ptrace(facts(single()));
+        assert_eq!(chosen(&facts(&[NO_NAMESPACES, (Feature::Landlock, "not built in")])), line);
         let both = "isolation: namespaces, identity: single (call: no helper; call: no tracing)";
-        assert_eq!(chosen(&left), both);
+        assert_eq!(chosen(&facts(&[NO_PTRACE, NO_SUPERVISION])), both);
+    }
+
+    #[test]
+    fn files_that_cannot_have_capabilities_are_worse_than_emulation_and_better_than_one_id() {
+        let denied = |more: &[_]| {
+            let denied = [(Feature::FileCapabilities, "no attributes")].iter().chain(more).copied();
+            facts_of(Told { denied: denied.collect(), ..Told::default() })
+        };
+        assert_eq!(chosen(&denied(&[])), "isolation: trace, identity: single (call: no attributes)");
+        let line = chosen(&denied(&[NO_SUPERVISION]));
+        assert!(line.starts_with("isolation: namespaces, identity: root"), "{line}");
+        assert!(line.ends_with(" (call: no attributes; call: no supervision)"), "{line}");
+    }
+
+    #[test]
+    fn nothing_is_tried_that_decides_nothing() {
+        let told = Told::default();
+        let asked = Arc::clone(&told.asked);
+        choose(&facts_of(told), Requested::default()).unwrap();
+        let mounts =
+            [Feature::Tmpfs, Feature::Bind, Feature::PivotRoot, Feature::FileCapabilities, Feature::Overlay];
+        assert_eq!(*asked.lock().unwrap(), mounts.into_iter().chain([Feature::RealRoot]).collect());
+        let told = Told { denied: [NO_NAMESPACES].into(), ..Told::default() };
+        let asked = Arc::clone(&told.asked);
+        choose(&facts_of(told), Requested { isolation: Some(Isolation::Trace) }).unwrap();
+        assert_eq!(*asked.lock().unwrap(), [Feature::Supervision, Feature::Landlock].into());
     }
 
     #[test]
     fn without_any_isolation_it_is_steps_that_fail_and_all_that_is_missing_is_named() {
-        let facts = Facts { ptrace: Fact::Denied(denial("no tracing")), ..facts(None) };
-        let choice = choose(&facts, Requested::default()).unwrap();
+        let choice =
+            choose(&facts(&[NO_NAMESPACES, NO_PTRACE, NO_SUPERVISION]), Requested::default()).unwrap();
         let reason = "call: no namespaces; call: no tracing";
         assert_eq!(choice.to_string(), format!("isolation: none, identity: single ({reason})"));
         let error = choice.isolation.unwrap_err();
@@ -272,23 +349,19 @@ mod tests {
     #[test]
     fn what_is_asked_for_needs_no_other_reason() {
         let asked = Requested { isolation: Some(Isolation::Trace) };
-        let root = facts(Some(Identity::Root(IdMap::single(0, 0))));
-        let choice = choose(&root, asked).unwrap();
+        let choice = choose(&facts_of(Told::default()), asked).unwrap();
         assert_eq!(choice.to_string(), "isolation: trace, identity: single (as asked)");
-        let broken = Facts { supervision: Fact::Denied(denial("no memory")), ..root };
-        let error = choose(&broken, asked).unwrap_err();
-        assert_eq!(error.to_string(), "cannot isolate RUN steps here: call: no memory");
+        let error = choose(&facts(&[NO_SUPERVISION]), asked).unwrap_err();
+        assert_eq!(error.to_string(), "cannot isolate RUN steps here: call: no supervision");
     }
 
     #[test]
     fn what_is_needed_and_denied_is_named_with_its_cure() {
         let namespaces = Requested { isolation: Some(Isolation::Namespaces) };
-        let error = choose(&facts(None), namespaces).unwrap_err();
+        let error = choose(&facts(&[NO_NAMESPACES]), namespaces).unwrap_err();
         assert_eq!(error.to_string(), "cannot isolate RUN steps here: call: no namespaces");
         assert_eq!(error.hint().as_deref(), Some("a cure"));
-        let identity = Identity::Single(IdMap::single(1000, 1000));
-        let without_pivot = Facts { pivot_root: Fact::Denied(denial("no pivot")), ..facts(Some(identity)) };
-        let error = choose(&without_pivot, namespaces).unwrap_err();
+        let error = choose(&facts(&[(Feature::PivotRoot, "no pivot")]), namespaces).unwrap_err();
         assert_eq!(error.to_string(), "cannot isolate RUN steps here: call: no pivot");
     }
 

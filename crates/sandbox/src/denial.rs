@@ -8,8 +8,36 @@ use crate::errno::Errno;
 use crate::error::Error;
 use crate::facts::{Denial, Seccomp};
 
-const ALLOW_BY_SECCOMP: &str = "in the pod's securityContext set `seccompProfile: {type: Unconfined}`, or a Localhost profile that \
+const ALLOW_NAMESPACES: &str = "in the pod's securityContext set `seccompProfile: {type: Unconfined}`, or a Localhost profile that \
                                 allows unshare, mount and pivot_root";
+
+/// The calls that make namespaces and what is in them, all of which the filters of runtimes may deny.
+const OF_NAMESPACES: [&str; 10] = [
+    "unshare",
+    "mount",
+    "umount2",
+    "open_tree",
+    "move_mount",
+    "mount_setattr",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "pivot_root",
+];
+
+/// How to have a filter allow a call; those that are not of namespaces are in the filter of every current runtime.
+fn allow(call: &str) -> String {
+    let name = call.split('(').next().unwrap_or(call);
+    if OF_NAMESPACES.contains(&name) {
+        return ALLOW_NAMESPACES.to_owned();
+    }
+    format!(
+        "in the pod's securityContext set `seccompProfile: {{type: RuntimeDefault}}`, or a Localhost profile that allows {name}"
+    )
+}
+
+/// Why something is denied, and what cures it.
+type Cause = (&'static str, Option<&'static str>);
 
 /// Settings of the node and state of the process that decide about namespaces.
 #[derive(Clone, Copy, Debug)]
@@ -44,13 +72,13 @@ impl Surroundings {
         match error {
             Error::Refused { call, errno, .. } => {
                 let (why, cure) = self.cause(&call, errno);
-                Denial { call, errno: Some(errno), why: why.to_owned(), cure: cure.map(str::to_owned) }
+                Denial { call, errno: Some(errno), why: why.to_owned(), cure }
             }
             Error::Lost { signal: Some(libc::SIGSYS), .. } => Denial {
                 call: "seccomp".to_owned(),
                 errno: None,
                 why: "kills processes that try".to_owned(),
-                cure: Some(ALLOW_BY_SECCOMP.to_owned()),
+                cure: Some(ALLOW_NAMESPACES.to_owned()),
             },
             Error::IdMapHelper { ref program, ref message } => {
                 let setuid = fs::metadata(program).is_ok_and(|program| program.mode() & 0o4000 != 0);
@@ -73,51 +101,66 @@ impl Surroundings {
         })
     }
 
-    fn cause(&self, call: &str, errno: Errno) -> (&'static str, Option<&'static str>) {
+    fn cause(&self, call: &str, errno: Errno) -> (&'static str, Option<String>) {
+        let refused = matches!(errno, Errno::PERM | Errno::ACCES);
+        let (why, cure) = match self.setting(call, errno) {
+            None if (refused || errno == Errno::NOSYS) && self.seccomp == Seccomp::Filtered => {
+                return ("denied by seccomp", Some(allow(call)));
+            }
+            None => unset(call, errno),
+            Some(cause) => cause,
+        };
+        (why, cure.map(str::to_owned))
+    }
+
+    /// A setting of the node that explains it.
+    fn setting(&self, call: &str, errno: Errno) -> Option<Cause> {
         let creates_namespace = call == "unshare(CLONE_NEWUSER)";
         let refused = matches!(errno, Errno::PERM | Errno::ACCES);
         if creates_namespace && (errno == Errno::NOSPC || refused) && self.max_user_namespaces == Some(0) {
-            return (
+            return Some((
                 "denied: user.max_user_namespaces is 0",
                 Some("on the node: sysctl -w user.max_user_namespaces=15000"),
-            );
+            ));
         }
         if creates_namespace && matches!(errno, Errno::NOSPC | Errno::USERS) {
-            return (
+            return Some((
                 "denied by the limit of user namespaces, or of their nesting",
                 Some("on the node: raise user.max_user_namespaces"),
-            );
+            ));
         }
         if creates_namespace && refused && self.unprivileged_clone == Some(0) {
-            return (
+            return Some((
                 "denied to all but root by kernel.unprivileged_userns_clone",
                 Some("on the node: sysctl -w kernel.unprivileged_userns_clone=1"),
-            );
+            ));
         }
         if refused && self.apparmor_restriction == Some(1) {
-            return (
+            return Some((
                 "denied by AppArmor",
                 Some(
                     "on the node: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or in the pod \
                      `appArmorProfile: {type: Unconfined}`",
                 ),
-            );
+            ));
         }
-        if (refused || errno == Errno::NOSYS) && self.seccomp == Seccomp::Filtered {
-            return ("denied by seccomp", Some(ALLOW_BY_SECCOMP));
+        None
+    }
+}
+
+/// Why a call fails where nothing is set against it.
+fn unset(call: &str, errno: Errno) -> Cause {
+    match (call, errno) {
+        ("write uid_map" | "write gid_map", Errno::PERM) => (
+            "denied: mapping root needs SETFCAP, other ids SETUID and SETGID",
+            Some("in the pod's securityContext: `capabilities: {add: [SETUID, SETGID, SETFCAP]}`"),
+        ),
+        ("unshare(CLONE_NEWUSER)", Errno::INVAL) => {
+            ("unknown to this kernel, which has no user namespaces", None)
         }
-        match (call, errno) {
-            ("write uid_map" | "write gid_map", Errno::PERM) => (
-                "denied: mapping root needs SETFCAP, other ids SETUID and SETGID",
-                Some("in the pod's securityContext: `capabilities: {add: [SETUID, SETGID, SETFCAP]}`"),
-            ),
-            ("unshare(CLONE_NEWUSER)", Errno::INVAL) => {
-                ("unknown to this kernel, which has no user namespaces", None)
-            }
-            (_, Errno::NOSYS) => ("unknown to this kernel", Some("use Linux 5.12 or later")),
-            (_, Errno::PERM | Errno::ACCES) => ("denied by a security module or the container runtime", None),
-            _ => ("not supported by the kernel here", None),
-        }
+        (_, Errno::NOSYS) => ("unknown to this kernel", Some("use Linux 5.12 or later")),
+        (_, Errno::PERM | Errno::ACCES) => ("denied by a security module or the container runtime", None),
+        _ => ("not supported by the kernel here", None),
     }
 }
 
@@ -165,5 +208,14 @@ mod tests {
             let (why, _) = surroundings.cause(call, errno);
             assert!(why.contains(expected), "{call} {errno:?}: {why}");
         }
+    }
+
+    #[test]
+    fn a_filter_is_asked_for_what_it_denies_and_no_more() {
+        let filtered = Surroundings { seccomp: Seccomp::Filtered, ..OPEN };
+        let cure = |call| filtered.cause(call, Errno::PERM).1.unwrap();
+        assert!(cure("unshare(CLONE_NEWUSER)").ends_with("allows unshare, mount and pivot_root"));
+        let ptrace = cure("ptrace(PTRACE_SEIZE)");
+        assert!(ptrace.contains("RuntimeDefault") && ptrace.ends_with("allows ptrace"), "{ptrace}");
     }
 }

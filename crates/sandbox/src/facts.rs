@@ -1,5 +1,6 @@
 //! What the kernel and the pod allow, as data; knows nothing of how it is found out or shown.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -10,14 +11,97 @@ use crate::id_map::IdMap;
 use crate::identity::Identity;
 use crate::overlay::OverlayXattrs;
 
-/// Whether one thing that the sandbox can make use of works here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One thing that the sandbox can make use of; prints as the name of a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Feature {
+    /// A mount namespace without a user namespace: root with `SYS_ADMIN`.
+    RealRoot,
+    /// A user namespace with all ids of this one, its map written by this process.
+    OwnMap,
+    /// A user namespace with subordinate ids, its map written by newuidmap(1).
+    SubordinateMap,
+    /// A user namespace with one id.
+    SingleMap,
+    /// Mounting a tmpfs.
+    Tmpfs,
+    /// Bind mounts.
+    Bind,
+    /// A new pid namespace.
+    PidNamespace,
+    /// A new network namespace, which `--network=none` needs.
+    NetworkNamespace,
+    /// Mounting a new /proc.
+    Proc,
+    /// Changing the root directory.
+    PivotRoot,
+    /// Giving capabilities to a file in the state directory.
+    FileCapabilities,
+    /// Overlay mounts on the state directory.
+    Overlay,
+    /// Tracing a child.
+    Ptrace,
+    /// Loading a seccomp filter.
+    SeccompFilter,
+    /// Answering system calls of a child.
+    SeccompNotify,
+    /// Tracing a child and answering it, with access to its memory and its table of files.
+    Supervision,
+    /// Landlock.
+    Landlock,
+}
+
+impl Feature {
+    /// All of them, in the order in which they build on each other.
+    pub const ALL: [Self; 17] = [
+        Self::RealRoot,
+        Self::OwnMap,
+        Self::SubordinateMap,
+        Self::SingleMap,
+        Self::Tmpfs,
+        Self::Bind,
+        Self::PidNamespace,
+        Self::NetworkNamespace,
+        Self::Proc,
+        Self::PivotRoot,
+        Self::FileCapabilities,
+        Self::Overlay,
+        Self::Ptrace,
+        Self::SeccompFilter,
+        Self::SeccompNotify,
+        Self::Supervision,
+        Self::Landlock,
+    ];
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RealRoot => "real root",
+            Self::OwnMap => "user namespace with own id map",
+            Self::SubordinateMap => "user namespace with newuidmap",
+            Self::SingleMap => "user namespace with one id",
+            Self::Tmpfs => "tmpfs mount",
+            Self::Bind => "bind mount",
+            Self::PidNamespace => "pid namespace",
+            Self::NetworkNamespace => "network namespace",
+            Self::Proc => "new /proc mount",
+            Self::PivotRoot => "pivot_root",
+            Self::FileCapabilities => "capabilities of files",
+            Self::Overlay => "overlay on the state directory",
+            Self::Ptrace => "ptrace",
+            Self::SeccompFilter => "seccomp filter",
+            Self::SeccompNotify => "seccomp user notification",
+            Self::Supervision => "supervision of a child",
+            Self::Landlock => "Landlock",
+        })
+    }
+}
+
+/// Whether a feature works here.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// It was tried and works.
-    Allowed {
-        /// What there is: a version, a number of ids, a path; empty if there is nothing to add.
-        detail: String,
-    },
+    Allowed(Detail),
     /// It was tried and does not work, or was not tried for a known reason.
     Denied(Denial),
 }
@@ -26,7 +110,7 @@ impl Fact {
     /// The reason if it does not work.
     pub fn denial(&self) -> Option<&Denial> {
         match self {
-            Self::Allowed { .. } => None,
+            Self::Allowed(_) => None,
             Self::Denied(denial) => Some(denial),
         }
     }
@@ -34,6 +118,43 @@ impl Fact {
     /// Whether it works.
     pub fn is_allowed(&self) -> bool {
         self.denial().is_none()
+    }
+}
+
+impl From<Result<Detail, Denial>> for Fact {
+    fn from(tried: Result<Detail, Denial>) -> Self {
+        match tried {
+            Ok(detail) => Self::Allowed(detail),
+            Err(denial) => Self::Denied(denial),
+        }
+    }
+}
+
+/// What there is of something that works; prints as a few words, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Detail {
+    /// Nothing to add.
+    None,
+    /// Every id that there is.
+    AllIds,
+    /// So many ids.
+    Ids(u64),
+    /// Which extended attributes an overlay uses.
+    Overlay(OverlayXattrs),
+    /// The version of an interface.
+    Abi(u32),
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::AllIds => f.write_str("all ids"),
+            Self::Ids(number) => write!(f, "{number} ids"),
+            Self::Overlay(OverlayXattrs::Trusted) => f.write_str("trusted.overlay.* attributes"),
+            Self::Overlay(OverlayXattrs::User) => f.write_str("user.overlay.* attributes"),
+            Self::Abi(version) => write!(f, "ABI {version}"),
+        }
     }
 }
 
@@ -77,8 +198,14 @@ pub enum Seccomp {
     Filtered,
 }
 
-/// Everything that [`crate::probe`] found out.
-#[derive(Clone, Debug)]
+/// Finds out whether a feature works.
+pub(crate) trait TryOut: fmt::Debug {
+    /// Tries it; `facts` tells of others that it builds on.
+    fn try_out(&self, facts: &Facts, feature: Feature) -> Fact;
+}
+
+/// What [`crate::probe`] finds out: the state of this process at once, and each feature when it is first asked for.
+#[derive(Debug)]
 pub struct Facts {
     /// Kernel release, for bug reports only: nothing is decided by it.
     pub kernel: String,
@@ -94,68 +221,35 @@ pub struct Facts {
     pub no_new_privs: bool,
     /// Seccomp state.
     pub seccomp: Seccomp,
-
-    /// A mount namespace without a user namespace: root with `SYS_ADMIN`.
-    pub real_root: Fact,
-    /// A user namespace with all ids of this one, its map written by this process.
-    pub own_map: Fact,
-    /// A user namespace with subordinate ids, its map written by newuidmap(1).
-    pub subordinate_map: Fact,
-    /// A user namespace with one id.
-    pub single_map: Fact,
-
-    /// Mounting a tmpfs.
-    pub tmpfs: Fact,
-    /// Bind mounts.
-    pub bind: Fact,
-    /// A new pid namespace.
-    pub pid_namespace: Fact,
-    /// A new network namespace, which `--network=none` needs.
-    pub network_namespace: Fact,
-    /// Mounting a new /proc.
-    pub proc: Fact,
-    /// Changing the root directory.
-    pub pivot_root: Fact,
-    /// Overlay mounts on the state directory.
-    pub overlay: Fact,
-    /// Which extended attributes such an overlay uses.
-    pub overlay_xattrs: Option<OverlayXattrs>,
-
-    /// Tracing a child.
-    pub ptrace: Fact,
-    /// Loading a seccomp filter.
-    pub seccomp_filter: Fact,
-    /// Answering system calls of a child.
-    pub seccomp_notify: Fact,
-    /// Tracing a child and answering it, with access to its memory and its table of files.
-    pub supervision: Fact,
-    /// Landlock.
-    pub landlock: Fact,
-
-    /// The best identity that works, if any.
-    pub(crate) identity: Option<Identity>,
+    /// As whom to work, the best first, and the feature that it takes; or what makes trying pointless.
+    pub(crate) ways: [(Feature, Result<Identity, Denial>); 4],
+    pub(crate) trial: Box<dyn TryOut>,
+    pub(crate) known: [OnceCell<Fact>; Feature::ALL.len()],
 }
 
 impl Facts {
-    /// Every fact with its name, in the order in which they build on each other.
-    pub fn named(&self) -> [(&'static str, &Fact); 16] {
-        [
-            ("real root", &self.real_root),
-            ("user namespace with own id map", &self.own_map),
-            ("user namespace with newuidmap", &self.subordinate_map),
-            ("user namespace with one id", &self.single_map),
-            ("tmpfs mount", &self.tmpfs),
-            ("bind mount", &self.bind),
-            ("pid namespace", &self.pid_namespace),
-            ("network namespace", &self.network_namespace),
-            ("new /proc mount", &self.proc),
-            ("pivot_root", &self.pivot_root),
-            ("overlay on the state directory", &self.overlay),
-            ("ptrace", &self.ptrace),
-            ("seccomp filter", &self.seccomp_filter),
-            ("seccomp user notification", &self.seccomp_notify),
-            ("supervision of a child", &self.supervision),
-            ("Landlock", &self.landlock),
-        ]
+    /// Whether a feature works; tried on the first call, which must come before [`crate::enter`], and while the process
+    /// has a single thread.
+    pub fn fact(&self, feature: Feature) -> &Fact {
+        self.known[feature as usize].get_or_init(|| self.trial.try_out(self, feature))
+    }
+
+    /// Why a feature does not work, if it does not.
+    pub fn denial(&self, feature: Feature) -> Option<&Denial> {
+        self.fact(feature).denial()
+    }
+
+    /// The best identity that works, if any.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        let mut ways = self.ways.iter().filter_map(|(feature, way)| Some((feature, way.as_ref().ok()?)));
+        ways.find(|(feature, _)| self.fact(**feature).is_allowed()).map(|(_, identity)| identity)
+    }
+
+    /// Which extended attributes an overlay on the state directory uses, if there can be one.
+    pub(crate) fn overlay_xattrs(&self) -> Option<OverlayXattrs> {
+        match self.fact(Feature::Overlay) {
+            Fact::Allowed(Detail::Overlay(xattrs)) => Some(*xattrs),
+            _ => None,
+        }
     }
 }

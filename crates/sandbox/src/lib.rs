@@ -6,7 +6,7 @@
 //! The order of use, all before the first thread but for the last two:
 //!
 //! 1. [`child_hook`], first in `main`: steps run in re-executed copies of the program;
-//! 2. [`probe`] tries what is allowed and gives [`Facts`];
+//! 2. [`probe`] gives [`Facts`], which try what is allowed when they are asked;
 //! 3. [`choose`] decides how to work with them, or says what is missing;
 //! 4. [`enter`] takes the process into its namespaces;
 //! 5. [`mount_overlay`] and [`run`], as often as wanted and from any thread.
@@ -49,11 +49,11 @@ pub use choice::{Choice, Isolation, Requested, UnknownIsolation, choose};
 pub use enter::{Entered, enter};
 pub use errno::Errno;
 pub use error::{Error, IdKind};
-pub use facts::{Denial, Fact, Facts, Seccomp};
+pub use facts::{Denial, Detail, Fact, Facts, Feature, Seccomp};
 pub use id_map::{Extent, IdMap};
 pub use identity::{Identity, MapWriter};
 pub use mounts::MountGuard;
-pub use overlay::{Overlay, OverlayXattrs, Upper, mount_overlay};
+pub use overlay::{Durability, Overlay, OverlayXattrs, Upper, mount_overlay};
 pub use probe::{ProbeSettings, probe};
 pub use run::run;
 pub use socket::{Handler, SocketServer, connect_socket};

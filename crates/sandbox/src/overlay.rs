@@ -47,6 +47,19 @@ pub struct Upper {
     pub dir: PathBuf,
     /// An empty directory on the same file system, for the kernel's use.
     pub work: PathBuf,
+    /// Whether it outlives this machine's next crash.
+    pub durability: Durability,
+}
+
+/// Whether what is written to an overlay reaches the disk when its writer asks for that, and when it is unmounted.
+///
+/// The kernel waits for everything else on that file system as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// It does.
+    Synced,
+    /// It need not: nobody wants it after a crash.
+    Volatile,
 }
 
 /// Mounts an overlay on `target`, an existing directory, until the guard is dropped.
@@ -81,7 +94,7 @@ fn refused(doing: String, call: &str, errno: Os) -> Error {
 /// The directories, open: their paths in /proc need no escaping, and stay short.
 struct Layers {
     lower: Vec<OwnedFd>,
-    upper: Option<(OwnedFd, OwnedFd)>,
+    upper: Option<(OwnedFd, OwnedFd, Durability)>,
 }
 
 /// An option with its value, or a flag without.
@@ -91,7 +104,7 @@ impl Layers {
     fn open(overlay: &Overlay) -> Result<Self, Error> {
         let lower = overlay.lower.iter().map(|dir| open_path(dir)).collect::<Result<_, _>>()?;
         let upper = match &overlay.upper {
-            Some(upper) => Some((open_path(&upper.dir)?, open_path(&upper.work)?)),
+            Some(upper) => Some((open_path(&upper.dir)?, open_path(&upper.work)?, upper.durability)),
             None => None,
         };
         Ok(Self { lower, upper })
@@ -99,9 +112,12 @@ impl Layers {
 
     fn options(&self, xattrs: OverlayXattrs) -> Vec<MountOption> {
         let mut options = Vec::new();
-        if let Some((upper, work)) = &self.upper {
+        if let Some((upper, work, durability)) = &self.upper {
             options.push(("upperdir", Some(proc_path(upper))));
             options.push(("workdir", Some(proc_path(work))));
+            if *durability == Durability::Volatile {
+                options.push(("volatile", None));
+            }
         }
         if xattrs == OverlayXattrs::User {
             options.push(("userxattr", None));

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "raw system calls; each block says why it is sound")]
 
 use std::fs;
+use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
@@ -69,14 +70,18 @@ pub(crate) fn add_mount_attributes(
     if answer == 0 { Ok(()) } else { Err(Errno::last()) }
 }
 
-/// Closes every descriptor from `first` on.
+/// Closes every descriptor from `first` on; `close_range(2)` is unknown to some filters.
 ///
 /// To be called while no `OwnedFd` of this process holds one of them.
 pub(crate) fn close_from(first: RawFd) -> Result<(), Errno> {
-    let Ok(first) = libc::c_uint::try_from(first) else { return Err(Errno::INVAL) };
-    // SAFETY: as documented above, nothing in this process owns these descriptors.
-    let answer = unsafe { libc::close_range(first, libc::c_uint::MAX, 0) };
-    if answer == 0 { Ok(()) } else { Err(Errno::last()) }
+    let open = fs::read_dir("/proc/self/fd")?.map(|entry| Ok(entry?.file_name()));
+    let open = open.collect::<io::Result<Vec<_>>>()?;
+    for fd in open.iter().filter_map(|name| name.to_str()?.parse().ok()).filter(|fd| *fd >= first) {
+        // SAFETY: as documented above, nothing in this process owns these descriptors. That of the directory itself is
+        // closed already.
+        unsafe { libc::close(fd) };
+    }
+    Ok(())
 }
 
 /// Gives every signal its default disposition and blocks none.

@@ -28,7 +28,7 @@ impl Cause {
                 Some(format!("create the {kind} in an earlier RUN, or write its number instead"))
             }
             Self::UnmappedId { .. } | Self::UnseenOwners { .. } => Some(
-                "`builder doctor` tells how to get more ids (subordinate ids, CAP_SETUID and CAP_SETGID, or root)".into(),
+                "`builder doctor` tells how to have steps traced, or how to get more ids (newuidmap, capabilities, root)".into(),
             ),
             Self::MissingSecret { id } => Some(format!("give it with `--secret id={id},src=FILE` or `--secret id={id},env=NAME`")),
             Self::MissingSsh { id } => Some(format!("give it with `--ssh {id}`, `--ssh {id}=SOCKET` or `--ssh {id}=KEY`")),

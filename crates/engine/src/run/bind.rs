@@ -9,7 +9,7 @@ use containerfile::{BindMount, MountFlag};
 use layer::{Adjust, Copier, FileKind, Flow, Metadata, Owners, Root, walk};
 use oci::{Digest, Digester};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use sandbox::{Link, Overlay, Source, Submounts, Upper};
+use sandbox::{Durability, Link, Overlay, Source, Submounts, Upper};
 
 use super::mount::{Mounted, limits};
 use super::{INSTRUCTION, Surroundings};
@@ -168,7 +168,7 @@ impl Solver<'_> {
             let made = std::fs::create_dir(path);
             made.map_err(|source| Cause::Io { action: "make the directory", path: path.clone(), source })?;
         }
-        let upper = Some(Upper { dir: upper, work });
+        let upper = Some(Upper { dir: upper, work, durability: Durability::Volatile });
         let overlay = Overlay { lower: vec![lower.to_owned()], upper, xattrs };
         // Not every file system can be below an overlay.
         let Ok(guard) = sandbox::mount_overlay(&overlay, &merged) else { return Ok(None) };

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use layer::{Adjust, Copier, Owners, Root, overlay_changes};
 use oci::ChainId;
-use sandbox::{MountGuard, OverlayXattrs, Upper, mount_overlay};
+use sandbox::{Durability, MountGuard, OverlayXattrs, Upper, mount_overlay};
 use store::Store;
 
 use super::{Changes, Driver, Layer, Tree, View, chain, make_dir, unpack};
@@ -163,7 +163,7 @@ impl Mounted {
                 let work = dir.join("work");
                 make_dir(&work)?;
                 take_attributes(&lower[0], &upper)?;
-                Some(Upper { dir: upper, work })
+                Some(Upper { dir: upper, work, durability: Durability::Synced })
             }
             None => {
                 // A mount without an upper directory needs two lower ones.

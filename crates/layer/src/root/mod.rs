@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
+use rustix::fs::{CWD, Dir, Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -67,7 +67,13 @@ impl Root {
     pub fn open_with(path: impl AsRef<Path>, owners: Owners) -> Result<Self, Error> {
         let path = path.as_ref();
         let flags = READ | OFlags::DIRECTORY;
-        let fd = openat(CWD, path, flags, Mode::empty()).context("open the directory", path)?;
+        // The kernel itself never answers so where a directory is to be read.
+        let fd = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::empty()) {
+            Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
+                return Err(Error::Lookup { path: path.to_owned(), source: errno.into() });
+            }
+            answer => answer.context("open the directory", path)?,
+        };
         Ok(Self { fd, path: path.to_owned(), owners })
     }
 

@@ -1,141 +1,102 @@
-//! What works inside the namespaces of an identity: tried in one child that is there, and gone when it ends.
+//! What works inside the namespaces of an identity: tried by children that are there, and gone when they end.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, unshare};
+use rustix::fs::XattrFlags;
 use rustix::mount::MountAttrFlags;
 use rustix::process::{fchdir, pivot_root};
-use serde::{Deserialize, Serialize};
 
-use super::into_fact;
 use crate::denial::Surroundings;
 use crate::error::{Attempt, Error};
-use crate::facts::{Denial, Fact};
-use crate::identity::{Identity, fork_as};
+use crate::facts::{Denial, Detail, Fact, Feature};
+use crate::identity::{Identity, fork_as, unshare_mounts};
 use crate::mounts::{Depth, attach, clone_tree, new_file_system, open_path};
-use crate::overlay::{Overlay, OverlayXattrs, Upper, mount_overlay};
+use crate::overlay::{Durability, Overlay, OverlayXattrs, Upper, mount_overlay};
 use crate::process::{self, ask_child};
 use crate::sys::{self, Forked};
 use crate::wire;
 
-/// What was found out inside.
-pub(super) struct Inside {
-    pub(super) tmpfs: Fact,
-    pub(super) bind: Fact,
-    pub(super) pid_namespace: Fact,
-    pub(super) network_namespace: Fact,
-    pub(super) proc: Fact,
-    pub(super) pivot_root: Fact,
-    pub(super) overlay: Fact,
-    pub(super) overlay_xattrs: Option<OverlayXattrs>,
-}
+/// What decides how to work, and what is good to know. Those of a group are tried together: namespaces are dear.
+const GROUPS: [&[Feature]; 2] = [
+    &[Feature::Tmpfs, Feature::Bind, Feature::PivotRoot, Feature::FileCapabilities, Feature::Overlay],
+    &[Feature::PidNamespace, Feature::NetworkNamespace, Feature::Proc],
+];
 
-/// The child's answers.
-#[derive(Serialize, Deserialize)]
-struct Answers {
-    tmpfs: Result<(), Error>,
-    bind: Result<(), Error>,
-    pid_namespace: Result<(), Error>,
-    network_namespace: Result<(), Error>,
-    proc: Result<(), Error>,
-    pivot_root: Result<(), Error>,
-    overlay: Result<OverlayXattrs, Error>,
-}
+type Answers = BTreeMap<Feature, Result<Detail, Error>>;
+
+/// What was found out inside, a group at a time.
+#[derive(Debug, Default)]
+pub(super) struct Inside([OnceCell<Result<Answers, Error>>; GROUPS.len()]);
 
 impl Inside {
-    /// Without an identity nothing can be tried.
-    pub(super) fn probe(identity: Option<&Identity>, state_dir: &Path, around: &Surroundings) -> Self {
-        let Some(identity) = identity else { return Self::untried() };
-        match answers(identity, state_dir) {
-            Ok(answers) => Self::from_answers(answers, around),
-            Err(error) => {
-                let denied = Fact::Denied(around.explain(error));
-                Self { bind: denied.clone(), tmpfs: denied, ..Self::untried() }
-            }
-        }
-    }
-
-    fn untried() -> Self {
-        let untried = || {
-            Fact::Denied(Denial {
-                call: "not tried".to_owned(),
-                errno: None,
-                why: "no namespace to try it in".to_owned(),
-                cure: None,
-            })
+    /// Whether `feature` works; without an identity nothing can be tried.
+    pub(super) fn fact(
+        &self,
+        feature: Feature,
+        identity: Option<&Identity>,
+        state_dir: &Path,
+        around: &Surroundings,
+    ) -> Fact {
+        let Some(identity) = identity else { return Fact::Denied(untried()) };
+        let groups = GROUPS.iter().zip(&self.0);
+        let Some((group, known)) = groups.into_iter().find(|(group, _)| group.contains(&feature)) else {
+            return Fact::Denied(untried());
         };
-        Self {
-            tmpfs: untried(),
-            bind: untried(),
-            pid_namespace: untried(),
-            network_namespace: untried(),
-            proc: untried(),
-            pivot_root: untried(),
-            overlay: untried(),
-            overlay_xattrs: None,
-        }
-    }
-
-    fn from_answers(answers: Answers, around: &Surroundings) -> Self {
-        let fact = |answer: Result<(), Error>| {
-            into_fact(answer.map(|()| String::new()).map_err(|error| around.explain(error)))
+        let tried = match known.get_or_init(|| answers(group, identity, state_dir)) {
+            Ok(answers) => answers.get(&feature).cloned(),
+            Err(error) => Some(Err(error.clone())),
         };
-        Self {
-            tmpfs: fact(answers.tmpfs),
-            bind: fact(answers.bind),
-            pid_namespace: fact(answers.pid_namespace),
-            network_namespace: fact(answers.network_namespace),
-            proc: into_fact(
-                answers.proc.map(|()| String::new()).map_err(|error| without_new_proc(error, around)),
-            ),
-            pivot_root: fact(answers.pivot_root),
-            overlay_xattrs: answers.overlay.as_ref().ok().copied(),
-            overlay: into_fact(answers.overlay.map(named).map_err(|error| without_overlay(error, around))),
-        }
+        tried
+            .map_or_else(|| Err(untried()), |tried| tried.map_err(|error| explain(feature, error, around)))
+            .into()
     }
 }
 
-fn named(xattrs: OverlayXattrs) -> String {
-    match xattrs {
-        OverlayXattrs::Trusted => "trusted.overlay.* attributes".to_owned(),
-        OverlayXattrs::User => "user.overlay.* attributes".to_owned(),
-    }
-}
-
-/// The seccomp profile is not to blame where other mounts work: what is visible of /proc is.
-fn without_new_proc(error: Error, around: &Surroundings) -> Denial {
+fn untried() -> Denial {
     Denial {
-        why: "parts of the pod's /proc are masked, so steps see the pod's instead of a new one".to_owned(),
-        cure: Some(
-            "in the pod's securityContext set `procMount: Unmasked` (with `hostUsers: false`)".to_owned(),
+        call: "not tried".to_owned(),
+        errno: None,
+        why: "no namespace to try it in".to_owned(),
+        cure: None,
+    }
+}
+
+fn explain(feature: Feature, error: Error, around: &Surroundings) -> Denial {
+    let denial = around.explain(error);
+    let (why, cure) = match feature {
+        // The seccomp profile is not to blame where other mounts work: what is visible of /proc is.
+        Feature::Proc => (
+            "parts of the pod's /proc are masked, so steps see the pod's instead of a new one",
+            "in the pod's securityContext set `procMount: Unmasked` (with `hostUsers: false`)",
         ),
-        ..around.explain(error)
-    }
+        Feature::Overlay => (
+            "the file system of the state directory cannot hold an overlay, so files are copied instead",
+            "put the state directory (`--root`) on a volume, such as an emptyDir",
+        ),
+        _ => return denial,
+    };
+    Denial { why: why.to_owned(), cure: Some(cure.to_owned()), ..denial }
 }
 
-fn without_overlay(error: Error, around: &Surroundings) -> Denial {
-    Denial {
-        why: "the file system of the state directory cannot hold an overlay, so files are copied instead"
-            .to_owned(),
-        cure: Some("put the state directory (`--root`) on a volume, such as an emptyDir".to_owned()),
-        ..around.explain(error)
-    }
-}
-
-fn answers(identity: &Identity, state_dir: &Path) -> Result<Answers, Error> {
-    let (ours, theirs) =
-        std::os::unix::net::UnixStream::pair().attempt("socketpair", || "start a process".to_owned())?;
+/// Each thing is tried by a child of its own, as some filters kill.
+fn answers(group: &[Feature], identity: &Identity, state_dir: &Path) -> Result<Answers, Error> {
+    let (ours, theirs) = UnixStream::pair().attempt("socketpair", || "start a process".to_owned())?;
     match fork_as(identity)? {
         Forked::Child => {
             drop(ours);
-            let sent = wire::send(&theirs, &try_all(state_dir));
+            let tried = group.iter().map(|feature| (*feature, attempt(*feature, state_dir)));
+            let sent = wire::send(&theirs, &tried.collect::<Answers>());
             sys::exit_now(i32::from(sent.is_err()));
         }
         Forked::Parent(child) => {
             drop(theirs);
-            let answers = wire::receive(&ours).ok().flatten();
+            let answers = wire::receive::<Answers>(&ours).ok().flatten();
             let status = process::wait(child)?;
             let lost = || Error::Lost { process: "probing".to_owned(), signal: status.terminating_signal() };
             answers.ok_or_else(lost)
@@ -143,19 +104,24 @@ fn answers(identity: &Identity, state_dir: &Path) -> Result<Answers, Error> {
     }
 }
 
-fn try_all(state_dir: &Path) -> Answers {
-    let unshared = |flag, call: &'static str| {
-        ask_child(move || unshare(flag).attempt(call, || "create a namespace".to_owned()))
+fn attempt(feature: Feature, state_dir: &Path) -> Result<Detail, Error> {
+    let tried = match feature {
+        Feature::Tmpfs => ask_child(|| new_file_system("tmpfs", &[], MountAttrFlags::empty()).map(drop)),
+        Feature::Bind => ask_child(try_bind),
+        Feature::PivotRoot => ask_child(|| try_pivot(state_dir)),
+        Feature::FileCapabilities => try_file_capabilities(state_dir),
+        Feature::PidNamespace => ask_child(|| unshared(CloneFlags::CLONE_NEWPID, "unshare(CLONE_NEWPID)")),
+        Feature::NetworkNamespace => {
+            ask_child(|| unshared(CloneFlags::CLONE_NEWNET, "unshare(CLONE_NEWNET)"))
+        }
+        Feature::Proc => ask_child(try_proc),
+        _ => return try_overlay(state_dir).map(Detail::Overlay),
     };
-    Answers {
-        tmpfs: ask_child(|| new_file_system("tmpfs", &[], MountAttrFlags::empty()).map(drop)),
-        bind: ask_child(try_bind),
-        pid_namespace: unshared(CloneFlags::CLONE_NEWPID, "unshare(CLONE_NEWPID)"),
-        network_namespace: unshared(CloneFlags::CLONE_NEWNET, "unshare(CLONE_NEWNET)"),
-        proc: ask_child(try_proc),
-        pivot_root: ask_child(|| try_pivot(state_dir)),
-        overlay: try_overlay(state_dir),
-    }
+    tried.map(|()| Detail::None)
+}
+
+fn unshared(flag: CloneFlags, call: &str) -> Result<(), Error> {
+    unshare(flag).attempt(call, || "create a namespace".to_owned())
 }
 
 fn try_bind() -> Result<(), Error> {
@@ -164,12 +130,12 @@ fn try_bind() -> Result<(), Error> {
 
 /// A new /proc shows a pid namespace, so there must be one.
 fn try_proc() -> Result<(), Error> {
-    unshare(CloneFlags::CLONE_NEWPID).attempt("unshare(CLONE_NEWPID)", || "create a namespace".to_owned())?;
+    unshared(CloneFlags::CLONE_NEWPID, "unshare(CLONE_NEWPID)")?;
     ask_child(|| new_file_system("proc", &[], MountAttrFlags::empty()).map(drop))
 }
 
 fn try_pivot(state_dir: &Path) -> Result<(), Error> {
-    crate::identity::unshare_mounts(CloneFlags::empty())?;
+    unshare_mounts(CloneFlags::empty())?;
     let name = state_dir.display().to_string();
     let place = open_path(state_dir)?;
     let root = clone_tree(&place, Depth::Recursive, &name)?;
@@ -177,6 +143,26 @@ fn try_pivot(state_dir: &Path) -> Result<(), Error> {
     let doing = || "change the root directory".to_owned();
     fchdir(&root).attempt("fchdir", doing)?;
     pivot_root(".", ".").attempt("pivot_root", doing)
+}
+
+/// A name in the state directory for something that is removed again.
+fn trial_path(state_dir: &Path) -> PathBuf {
+    state_dir.join(format!(".probe-{}", std::process::id()))
+}
+
+fn try_file_capabilities(state_dir: &Path) -> Result<(), Error> {
+    /// `cap_net_raw=ep`, as setcap(8) writes it (capabilities(7), "File capability extended attribute versioning").
+    const NET_RAW: [u8; 20] = *b"\x01\0\0\x02\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    let file = trial_path(state_dir);
+    let doing = || format!("give capabilities to `{}`", file.display());
+    let result = ask_child(|| {
+        fs::write(&file, "").attempt("openat", doing)?;
+        rustix::fs::setxattr(&file, "security.capability", &NET_RAW, XattrFlags::empty())
+            .attempt("setxattr", doing)
+    });
+    // What could not be made cannot be removed either.
+    drop(fs::remove_file(&file));
+    result
 }
 
 /// Trusted attributes first: where they work they do everywhere below as well.
@@ -187,7 +173,7 @@ fn try_overlay(state_dir: &Path) -> Result<OverlayXattrs, Error> {
 
 /// Mounting alone proves little: marks may still be impossible, so a deleted and recreated directory must be empty.
 fn overlay_works(state_dir: &Path, xattrs: OverlayXattrs) -> Result<OverlayXattrs, Error> {
-    let trial = state_dir.join(format!(".overlay-probe-{}", std::process::id()));
+    let trial = trial_path(state_dir);
     let result = ask_child(|| Trial::make(&trial)?.run(xattrs));
     // It has few entries, all of our making; what could not be made cannot be removed either.
     drop(fs::remove_dir_all(&trial));
@@ -216,11 +202,9 @@ impl Trial {
     }
 
     fn run(&self, xattrs: OverlayXattrs) -> Result<(), Error> {
-        let overlay = Overlay {
-            lower: vec![self.lower.clone()],
-            upper: Some(Upper { dir: self.upper.clone(), work: self.work.clone() }),
-            xattrs,
-        };
+        let upper =
+            Upper { dir: self.upper.clone(), work: self.work.clone(), durability: Durability::Volatile };
+        let overlay = Overlay { lower: vec![self.lower.clone()], upper: Some(upper), xattrs };
         let mount = mount_overlay(&overlay, &self.merged)?;
         let doing = || "use an overlay".to_owned();
         let dir = self.merged.join("d");

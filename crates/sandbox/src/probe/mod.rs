@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use crate::capabilities::{self, CapabilitySet, Held};
 use crate::denial::Surroundings;
 use crate::error::{Attempt, Error};
-use crate::facts::{Denial, Fact, Facts, Seccomp};
+use crate::facts::{Denial, Detail, Fact, Facts, Feature, Seccomp, TryOut};
 use crate::id_map::IdMap;
 use crate::identity::{Identity, MapWriter, fork_as};
 use crate::process;
 use crate::subordinate_ids;
 use crate::sys::{self, Forked};
+
+use self::inside::Inside;
 
 /// Where to look for what an administrator has set up.
 #[derive(Clone, Debug)]
@@ -41,28 +43,19 @@ impl Default for ProbeSettings {
     }
 }
 
-/// Tries what is allowed here, in some milliseconds. `state_dir` exists and will hold root file systems.
+/// Reads the state of this process; the facts try what is allowed when they are asked, a millisecond each or less.
+/// `state_dir` exists and will hold root file systems.
 ///
-/// To be called while the process has a single thread. Nothing stays mounted, and nothing is left in `state_dir`.
+/// Both to be done while the process has a single thread. Nothing stays mounted, and nothing is left in `state_dir`.
 pub fn probe(state_dir: &Path, settings: &ProbeSettings) -> Result<Facts, Error> {
     let this = Process::read()?;
     let around = Surroundings::read(this.seccomp, this.held.bounding);
-    let (real_root, own_map) = (this.real_root(), this.own_map());
-    let subordinate_map = this.subordinate_map(settings);
-    let single_map = Ok(Identity::Single(IdMap::single(this.uid, this.gid)));
-    let mut best = None;
-    let mut fact = |candidate: Result<Identity, Denial>| {
-        let fact = candidate.and_then(|identity| {
-            try_identity(&identity).map_err(|error| around.explain(error))?;
-            let detail = detail(&identity);
-            best.get_or_insert(identity);
-            Ok(detail)
-        });
-        into_fact(fact)
-    };
-    let [real_root, own_map, subordinate_map, single_map] =
-        [fact(real_root), fact(own_map), fact(subordinate_map), fact(single_map)];
-    let inside = inside::Inside::probe(best.as_ref(), state_dir, &around);
+    let ways = [
+        (Feature::RealRoot, this.real_root()),
+        (Feature::OwnMap, this.own_map()),
+        (Feature::SubordinateMap, this.subordinate_map(settings)),
+        (Feature::SingleMap, Ok(Identity::Single(IdMap::single(this.uid, this.gid)))),
+    ];
     Ok(Facts {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         uid: this.uid,
@@ -71,25 +64,48 @@ pub fn probe(state_dir: &Path, settings: &ProbeSettings) -> Result<Facts, Error>
         id_map: this.id_map,
         no_new_privs: this.no_new_privs,
         seccomp: this.seccomp,
-        real_root,
-        own_map,
-        subordinate_map,
-        single_map,
-        tmpfs: inside.tmpfs,
-        bind: inside.bind,
-        pid_namespace: inside.pid_namespace,
-        network_namespace: inside.network_namespace,
-        proc: inside.proc,
-        pivot_root: inside.pivot_root,
-        overlay: inside.overlay,
-        overlay_xattrs: inside.overlay_xattrs,
-        ptrace: tracing::ptrace(&around),
-        seccomp_filter: tracing::seccomp_filter(&around),
-        seccomp_notify: tracing::seccomp_notify(&around),
-        supervision: tracing::supervision(&around),
-        landlock: tracing::landlock(&around),
-        identity: best,
+        ways,
+        trial: Box::new(Trial { state_dir: state_dir.to_owned(), around, inside: Inside::default() }),
+        known: Default::default(),
     })
+}
+
+/// Tries features by child processes that take away again what they made.
+#[derive(Debug)]
+struct Trial {
+    state_dir: PathBuf,
+    around: Surroundings,
+    inside: Inside,
+}
+
+impl TryOut for Trial {
+    fn try_out(&self, facts: &Facts, feature: Feature) -> Fact {
+        let tried = match feature {
+            Feature::RealRoot | Feature::OwnMap | Feature::SubordinateMap | Feature::SingleMap => {
+                return self.way(facts, feature);
+            }
+            Feature::Ptrace => tracing::ptrace(),
+            Feature::SeccompFilter => tracing::seccomp_filter(),
+            Feature::SeccompNotify => tracing::seccomp_notify(),
+            Feature::Supervision => tracing::supervision(),
+            Feature::Landlock => tracing::landlock(),
+            _ => return self.inside.fact(feature, facts.identity(), &self.state_dir, &self.around),
+        };
+        tried.map_err(|error| self.around.explain(error)).into()
+    }
+}
+
+impl Trial {
+    /// Whether there is a way to have ids.
+    fn way(&self, facts: &Facts, feature: Feature) -> Fact {
+        let way = facts.ways.iter().find_map(|(way, identity)| (*way == feature).then_some(identity));
+        let identity = match way.expect("invariant: there is an identity for each way") {
+            Ok(identity) => identity,
+            Err(denial) => return Fact::Denied(denial.clone()),
+        };
+        let tried = try_identity(identity).map(|()| detail(identity));
+        tried.map_err(|error| self.around.explain(error)).into()
+    }
 }
 
 /// This process before anything is tried.
@@ -184,17 +200,10 @@ fn try_identity(identity: &Identity) -> Result<(), Error> {
     }
 }
 
-fn detail(identity: &Identity) -> String {
+fn detail(identity: &Identity) -> Detail {
     match identity {
-        Identity::Single(_) => String::new(),
-        Identity::Root(map) | Identity::Mapped { map, .. } if map.is_initial() => "all ids".to_owned(),
-        Identity::Root(map) | Identity::Mapped { map, .. } => format!("{} ids", map.len()),
-    }
-}
-
-fn into_fact(tried: Result<String, Denial>) -> Fact {
-    match tried {
-        Ok(detail) => Fact::Allowed { detail },
-        Err(denial) => Fact::Denied(denial),
+        Identity::Single(_) => Detail::None,
+        Identity::Root(map) | Identity::Mapped { map, .. } if map.is_initial() => Detail::AllIds,
+        Identity::Root(map) | Identity::Mapped { map, .. } => Detail::Ids(map.len()),
     }
 }

@@ -2,38 +2,32 @@
 
 use rustix::process::{Signal, WaitOptions};
 
-use super::into_fact;
-use crate::denial::Surroundings;
 use crate::error::{Attempt, Error};
-use crate::facts::Fact;
+use crate::facts::Detail;
 use crate::process::{self, ask_child, retry};
 use crate::sys::{self, Forked};
 use crate::trace;
 
-pub(super) fn ptrace(around: &Surroundings) -> Fact {
-    fact(ask_child(try_ptrace), around)
+pub(super) fn ptrace() -> Result<Detail, Error> {
+    ask_child(try_ptrace).map(|()| Detail::None)
 }
 
-pub(super) fn seccomp_filter(around: &Surroundings) -> Fact {
-    fact(ask_child(|| load_filter(0)), around)
+pub(super) fn seccomp_filter() -> Result<Detail, Error> {
+    ask_child(|| load_filter(0)).map(|()| Detail::None)
 }
 
-pub(super) fn seccomp_notify(around: &Surroundings) -> Fact {
-    fact(ask_child(|| load_filter(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)), around)
+pub(super) fn seccomp_notify() -> Result<Detail, Error> {
+    ask_child(|| load_filter(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)).map(|()| Detail::None)
 }
 
 /// All of it together, as isolation trace does it: what is allowed one by one may still not be enough.
-pub(super) fn supervision(around: &Surroundings) -> Fact {
-    fact(ask_child(trace::supervise_a_child), around)
+pub(super) fn supervision() -> Result<Detail, Error> {
+    ask_child(trace::supervise_a_child).map(|()| Detail::None)
 }
 
-pub(super) fn landlock(around: &Surroundings) -> Fact {
+pub(super) fn landlock() -> Result<Detail, Error> {
     let abi = sys::landlock_abi().attempt("landlock_create_ruleset", || "use Landlock".to_owned());
-    into_fact(abi.map(|abi| format!("ABI {abi}")).map_err(|error| around.explain(error)))
-}
-
-fn fact(tried: Result<(), Error>, around: &Surroundings) -> Fact {
-    into_fact(tried.map(|()| String::new()).map_err(|error| around.explain(error)))
+    abi.map(Detail::Abi)
 }
 
 /// A child that asks to be traced must be seen to stop.

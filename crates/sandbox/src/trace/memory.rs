@@ -4,6 +4,8 @@ use std::io::{IoSlice, IoSliceMut};
 
 use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
 /// The longest path with its NUL (limits.h).
@@ -33,7 +35,17 @@ impl Memory {
 
     fn read_some(self, address: u64, to: &mut [u8]) -> Result<usize, Errno> {
         let remote = RemoteIoVec { base: pointer(address)?, len: to.len() };
-        process_vm_readv(self.0, &mut [IoSliceMut::new(to)], &[remote]).map_err(from_nix)
+        match process_vm_readv(self.0, &mut [IoSliceMut::new(to)], &[remote]).map_err(from_nix) {
+            Err(Errno::PERM | Errno::NOSYS) => {
+                rustix::io::pread(self.file(OFlags::RDONLY)?, to, address).map_err(fault)
+            }
+            read => read,
+        }
+    }
+
+    /// The memory as a file (`proc_pid_mem(5)`), for filters that deny the calls that need none.
+    fn file(self, access: OFlags) -> Result<OwnedFd, Errno> {
+        open(format!("/proc/{}/mem", self.0), access | OFlags::CLOEXEC, Mode::empty())
     }
 
     /// Writes all of `bytes` to `address`.
@@ -42,7 +54,12 @@ impl Memory {
             return Ok(());
         }
         let remote = RemoteIoVec { base: pointer(address)?, len: bytes.len() };
-        let written = process_vm_writev(self.0, &[IoSlice::new(bytes)], &[remote]).map_err(from_nix)?;
+        let written = match process_vm_writev(self.0, &[IoSlice::new(bytes)], &[remote]).map_err(from_nix) {
+            Err(Errno::PERM | Errno::NOSYS) => {
+                rustix::io::pwrite(self.file(OFlags::WRONLY)?, bytes, address).map_err(fault)?
+            }
+            written => written?,
+        };
         if written == bytes.len() { Ok(()) } else { Err(Errno::FAULT) }
     }
 
@@ -101,6 +118,11 @@ impl Memory {
 /// The word at position `index` of `bytes`, zero behind their end.
 pub(super) fn word(bytes: &[u8], index: usize) -> u64 {
     bytes.get(index * 8..index * 8 + 8).and_then(|word| word.try_into().ok()).map_or(0, u64::from_ne_bytes)
+}
+
+/// What the file answers where nothing is mapped, as the calls do.
+fn fault(errno: Errno) -> Errno {
+    if errno == Errno::IO { Errno::FAULT } else { errno }
 }
 
 fn pointer(address: u64) -> Result<usize, Errno> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use sandbox::{Cancellation, Error, Exit, Isolation, ProbeSettings, Requested, RunSpec, Stream};
+use sandbox::{Cancellation, Error, Exit, Feature, Isolation, ProbeSettings, Requested, RunSpec, Stream};
 
 use crate::Test;
 use crate::setting::{Setting, Who, give_up_sys_admin, run, success};
@@ -82,7 +82,7 @@ fn cancellation_without_pid_namespace(setting: &Setting) {
 
 fn orphans_are_reaped(setting: &Setting) {
     let script = "for i in $(seq 20); do (true & true & true); done; sleep 0.2; grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l";
-    if setting.facts.proc.is_allowed() {
+    if setting.proc.is_allowed() {
         assert_eq!(setting.output_of(script), "0\n");
     } else {
         success(&setting.script(script));
@@ -115,9 +115,10 @@ fn a_threaded_process_is_refused(setting: &Setting) {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         scope.spawn(move || stopped.recv());
         let answer = sandbox::probe(&setting.path("state"), &sandbox::ProbeSettings::default());
-        drop(stop);
         let facts = answer.unwrap();
-        assert!(facts.real_root.denial().unwrap().why.contains("2 threads"));
+        let denial = facts.denial(Feature::SingleMap);
+        drop(stop);
+        assert!(denial.unwrap().why.contains("2 threads"));
     });
 }
 

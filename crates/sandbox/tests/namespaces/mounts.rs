@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use sandbox::{
-    Access, CapabilitySet, Limits, Link, Mount, Overlay, Protection, RunSpec, Source, Submounts, TmpfsStart,
-    Upper,
+    Access, CapabilitySet, Durability, Limits, Link, Mount, Overlay, Protection, RunSpec, Source, Submounts,
+    TmpfsStart, Upper,
 };
 
 use crate::Test;
@@ -72,7 +72,7 @@ fn the_machine_can_be_uncovered(setting: &Setting) {
 
 fn proc_is_new_where_allowed(setting: &Setting) {
     let new = !matches!(setting.who, Who::Masked | Who::MaskedSingle);
-    assert_eq!(setting.facts.proc.is_allowed(), new, "{:?}", setting.facts.proc);
+    assert_eq!(setting.proc.is_allowed(), new, "{:?}", setting.proc);
     // The init is process 1 of a new /proc; in the pod's, that one is covered.
     let first = setting.output_of("head -c 13 /proc/1/cmdline 2>/dev/null || true");
     assert_eq!(first == "builder: step", new, "{first}");
@@ -341,7 +341,11 @@ fn overlay(setting: &Setting, lower: Vec<PathBuf>) -> Overlay {
     let state = setting.path("state");
     Overlay {
         lower,
-        upper: Some(Upper { dir: state.join("upper"), work: state.join("work") }),
+        upper: Some(Upper {
+            dir: state.join("upper"),
+            work: state.join("work"),
+            durability: Durability::Synced,
+        }),
         xattrs: setting.choice.overlay.expect("overlay works on the test's file system"),
     }
 }

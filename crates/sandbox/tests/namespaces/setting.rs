@@ -9,7 +9,7 @@ use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::process::{Gid, Uid};
 use rustix::thread::CapabilitySet as Kernel;
 use sandbox::{
-    Cancellation, CapabilitySet, Choice, Error, Exit, Facts, Identity, Isolation, MapWriter, Network,
+    Cancellation, CapabilitySet, Choice, Error, Exit, Fact, Feature, Identity, Isolation, MapWriter, Network,
     ProbeSettings, Protection, Requested, RunSpec, Stream,
 };
 use tempfile::TempDir;
@@ -70,7 +70,8 @@ impl Who {
 #[derive(Debug)]
 pub(crate) struct Setting {
     pub(crate) dir: TempDir,
-    pub(crate) facts: Facts,
+    /// Whether a new /proc can be mounted.
+    pub(crate) proc: Fact,
     pub(crate) choice: Choice,
     pub(crate) who: Who,
 }
@@ -106,8 +107,9 @@ impl Setting {
             Identity::Mapped { writer: MapWriter::Helpers { .. }, .. } => who == Who::Subordinate,
         };
         assert!(expected, "{who:?} became {choice}; {facts:#?}");
+        let proc = facts.fact(Feature::Proc).clone();
         let _entered = sandbox::enter(&choice).unwrap();
-        Self { dir, facts, choice, who }
+        Self { dir, proc, choice, who }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -28,6 +28,7 @@ use tempfile::TempDir;
 
 use crate::output::Output;
 use runtime_config::Mount;
+use seccomp::Denied;
 
 /// The ids of the node that a pod with a user namespace has.
 const ID_BASE: u32 = 1_000_000;
@@ -62,7 +63,7 @@ pub struct Pod<'a> {
     env: BTreeMap<String, String>,
     cwd: String,
     timeout: Duration,
-    denied: Vec<String>,
+    denied: Vec<Denied>,
     masked: Vec<String>,
     sysctls: Vec<(String, u64)>,
 }
@@ -168,8 +169,17 @@ impl<'a> Pod<'a> {
     }
 
     /// Makes these system calls fail with EPERM, on top of the profile's filter.
-    pub fn deny_syscalls(mut self, names: &[&str]) -> Self {
-        self.denied.extend(names.iter().map(|name| (*name).to_owned()));
+    pub fn deny_syscalls(self, names: &[&str]) -> Self {
+        self.refuse_syscalls("EPERM", names)
+    }
+
+    /// Makes these system calls fail with ENOSYS, as if the kernel had none of them.
+    pub fn lack_syscalls(self, names: &[&str]) -> Self {
+        self.refuse_syscalls("ENOSYS", names)
+    }
+
+    fn refuse_syscalls(mut self, errno: &'static str, names: &[&str]) -> Self {
+        self.denied.extend(names.iter().map(|name| Denied { call: (*name).to_owned(), errno }));
         self
     }
 

@@ -7,19 +7,32 @@ use serde_json::{Value, json};
 
 use super::runtime::Runtime;
 
+/// A system call that is taken away from a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Denied {
+    pub(super) call: String,
+    /// `EPERM` or `ENOSYS`.
+    pub(super) errno: &'static str,
+}
+
 /// `linux.seccomp` of an OCI runtime config for a container that may hold `capabilities` under the filter of `runtime`.
 ///
-/// Calls of `denied` fail with EPERM whatever the filter says. `None` where nothing is filtered.
-pub(super) fn config(runtime: Option<Runtime>, capabilities: &[String], denied: &[String]) -> Option<Value> {
+/// Calls of `denied` fail whatever the filter says. `None` where nothing is filtered.
+pub(super) fn config(runtime: Option<Runtime>, capabilities: &[String], denied: &[Denied]) -> Option<Value> {
     let document = match runtime {
         Some(runtime) => runtime.filter(),
         None if denied.is_empty() => return None,
         None => json!({ "otherwise": "allow", "rules": [] }),
     };
-    let mut rules = vec![answer("EPERM", denied)];
+    let refused = |errno| {
+        let calls: Vec<_> =
+            denied.iter().filter(|denied| denied.errno == errno).map(|denied| denied.call.clone()).collect();
+        answer(errno, &calls)
+    };
+    let mut rules = vec![refused("EPERM"), refused("ENOSYS")];
     rules.extend(list(&document, "rules").iter().filter(|rule| applies(rule, capabilities)).map(|rule| {
         let mut config = answer(text(rule, "answer"), &words(rule, "calls"));
-        let is_left = |name: &Value| !denied.iter().any(|denied| name == denied);
+        let is_left = |name: &Value| !denied.iter().any(|denied| *name == denied.call);
         config["names"].as_array_mut().expect("a list of names").retain(is_left);
         let conditions: Vec<_> = words(rule, "if").iter().map(|condition| argument(condition)).collect();
         if !conditions.is_empty() {
@@ -123,7 +136,8 @@ mod tests {
 
     #[test]
     fn a_call_that_is_taken_away_has_one_answer() {
-        let denied = ["ptrace".to_owned(), "clone".to_owned()];
+        let denied = [("ptrace", "EPERM"), ("clone", "ENOSYS")]
+            .map(|(call, errno)| Denied { call: call.to_owned(), errno });
         for runtime in [None, Some(Runtime::Containerd), Some(Runtime::Crio)] {
             let config = config(runtime, &[], &denied).expect("a filter");
             for call in ["ptrace", "clone"] {
