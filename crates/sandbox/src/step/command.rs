@@ -93,6 +93,7 @@ fn enter_directory(path: &Path) -> Result<(), Error> {
 
 /// Groups go first, while the right to set them is held; then ids, whose change takes the rest of the rights away.
 fn become_user(spec: &RunSpec) -> Result<(), Error> {
+    give_streams(spec.uid);
     capabilities::limit_bounding(spec.capabilities)?;
     set_groups(&spec.groups)?;
     let gid = Gid::from_raw(spec.gid);
@@ -103,6 +104,15 @@ fn become_user(spec: &RunSpec) -> Result<(), Error> {
         .map_err(|errno| not_mapped(errno, IdKind::Uid, spec.uid))?;
     let kept = if spec.uid == 0 { spec.capabilities } else { CapabilitySet::NONE };
     capabilities::hold_only(kept)
+}
+
+/// The outputs are pipes of the builder's, which their user may open again, as `/dev/stdout`.
+fn give_streams(uid: u32) {
+    let uid = Some(Uid::from_raw(uid));
+    for stream in [rustix::stdio::stdout(), rustix::stdio::stderr()] {
+        // Who has one id owns them already; and whoever cannot open them can still write.
+        let _ = rustix::fs::fchown(stream, uid, None);
+    }
 }
 
 fn not_mapped(errno: rustix::io::Errno, kind: IdKind, id: u32) -> Error {

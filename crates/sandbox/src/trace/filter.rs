@@ -176,7 +176,6 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_getsockname, Always, Rewrite), (libc::SYS_getpeername, Always, Rewrite),
     (libc::SYS_accept, Given(1), Rewrite), (libc::SYS_accept4, Given(1), Rewrite), (libc::SYS_recvfrom, Given(4), Rewrite),
     (libc::SYS_getsockopt, All(&[Is(1, &[SOL_SOCKET]), Is(2, PEER)]), Rewrite),
-    (libc::SYS_setsockopt, All(&[Is(1, &[SOL_SOCKET]), Is(2, &[libc::SO_PASSCRED.cast_unsigned()])]), Rewrite),
     (libc::SYS_listen, Always, Answer), (libc::SYS_socketpair, Always, Answer),
     (libc::SYS_name_to_handle_at, Always, Fail(libc::EOPNOTSUPP)), (libc::SYS_open_by_handle_at, Always, PERM),
     (libc::SYS_fanotify_init, Always, PERM), (libc::SYS_fanotify_mark, Always, PERM),
@@ -205,7 +204,8 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_getppid, Always, Answer), (libc::SYS_uname, Always, Answer),
     (libc::SYS_kill, Always, Answer), (libc::SYS_tkill, Always, Answer), (libc::SYS_tgkill, Always, Answer),
     (libc::SYS_rt_sigqueueinfo, Always, Answer), (libc::SYS_rt_tgsigqueueinfo, Always, Answer),
-    (libc::SYS_pidfd_open, Always, Answer), (libc::SYS_pidfd_getfd, Always, PERM),
+    (libc::SYS_pidfd_open, Always, Answer), (libc::SYS_pidfd_send_signal, Always, Answer),
+    (libc::SYS_pidfd_getfd, Always, PERM),
     (libc::SYS_setpriority, Always, Answer), (libc::SYS_prlimit64, Given(0), Answer),
     (libc::SYS_sched_setaffinity, Given(0), Answer), (libc::SYS_sched_setscheduler, Given(0), Answer),
     (libc::SYS_sched_setparam, Given(0), Answer), (libc::SYS_sched_setattr, Given(0), Answer),
@@ -278,16 +278,6 @@ pub(super) fn program() -> Vec<sock_filter> {
     }
     program.push(answer(libc::SECCOMP_RET_ALLOW));
     program
-}
-
-/// A further filter, for processes that receive credentials with messages: the tracer corrects them.
-pub(super) fn receiving() -> Vec<sock_filter> {
-    vec![
-        load(NUMBER),
-        jump(libc::BPF_JEQ, u32::try_from(libc::SYS_recvmsg).unwrap_or(u32::MAX), 0, 1),
-        verdict(Rewrite),
-        answer(libc::SECCOMP_RET_ALLOW),
-    ]
 }
 
 /// A filter that stops one call for the tracer and one for the supervisor.

@@ -21,6 +21,25 @@ const PROC: &str = "/proc";
 /// What the kernel puts behind the name of a file that has none any more (`proc_pid_fd(5)`).
 pub(super) const GONE: &[u8] = b" (deleted)";
 
+/// What only who may look into a process is told of it.
+const INSIDE: [&str; 15] = [
+    "auxv",
+    "cwd",
+    "environ",
+    "exe",
+    "io",
+    "maps",
+    "mem",
+    "numa_maps",
+    "pagemap",
+    "personality",
+    "root",
+    "smaps",
+    "smaps_rollup",
+    "stack",
+    "syscall",
+];
+
 /// What a link of /proc stands for.
 #[derive(Debug)]
 pub(super) enum Magic {
@@ -88,6 +107,32 @@ pub(super) fn check_visible(path: &Path, tasks: &Tasks) -> Result<(), Errno> {
     if is_visible { Ok(()) } else { Err(Errno::NOENT) }
 }
 
+/// The ids that a file in /proc belongs to, if it is of a process: those that the process acts with, or root's where nobody
+/// may look into it (`proc_pid(5)`).
+pub(super) fn owner(path: &Path, mode: u32, task: &Task, tasks: &Tasks) -> Option<(u32, u32)> {
+    const PUBLIC: u32 = libc::S_IFDIR | 0o555;
+    let Entry { id, rest } = entry(path)?;
+    let its = tasks.task(id?)?;
+    let who = &its.credentials;
+    let is_own = its.tgid == task.tgid && rest.first().is_some_and(|name| *name == "fd");
+    let is_open = who.dumpable == 1 || mode & (libc::S_IFMT | 0o777) == PUBLIC || is_own;
+    Some(if is_open { (who.euid, who.egid) } else { (0, 0) })
+}
+
+/// `EACCES` for what is inside a process that the caller may not look into.
+pub(super) fn check_inside(path: &Path, task: &Task, tasks: &Tasks) -> Result<(), Errno> {
+    let Some(Entry { id: Some(id), rest }) = entry(path) else { return Ok(()) };
+    let is_inside = rest.first().is_some_and(|name| INSIDE.iter().any(|inside| name == inside));
+    match tasks.task(id) {
+        Some(its)
+            if is_inside && its.tgid != task.tgid && !task.credentials.may_inspect(&its.credentials) =>
+        {
+            Err(Errno::ACCESS)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether something in /proc may be written to: what belongs to processes of the step.
 pub(super) fn is_writable(path: &Path) -> bool {
     entry(path).is_some_and(|entry| entry.id.is_some())
@@ -105,6 +150,7 @@ pub(super) fn magic(link: &Place, task: &Task, tasks: &Tasks, view: &View) -> Re
             _ => None,
         });
     };
+    check_inside(&link.path, task, tasks)?;
     let of = || tasks.task(id).ok_or(Errno::NOENT);
     let place = match entry.rest[..] {
         [name] if name == "cwd" => of()?.directories.cwd.duplicate()?,

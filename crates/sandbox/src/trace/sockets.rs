@@ -22,17 +22,8 @@ pub(super) const OPEN_FILES: &str = "/proc/thread-self/fd/";
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     names: Mutex<Names>,
-    /// By process.
-    peers: Mutex<BTreeMap<i32, Peer>>,
-}
-
-/// What the other end of a socket is told of a process.
-#[derive(Clone, Debug)]
-pub(super) struct Peer {
-    /// As whom it last did something of which the other end is told.
-    pub(super) who: Arc<Credentials>,
-    /// The user and the group that it last said to be, if it did (unix(7), `SCM_CREDENTIALS`).
-    pub(super) claim: Option<[u32; 2]>,
+    /// As whom a process last did what the other end of a socket is told.
+    peers: Mutex<BTreeMap<i32, Arc<Credentials>>>,
 }
 
 #[derive(Debug, Default)]
@@ -79,26 +70,18 @@ impl Sockets {
         lock(&self.names).by_number.get(&number).cloned()
     }
 
-    /// Process `tgid` does something as `who` of which the other end of a socket is told: it connects, listens, makes a
-    /// pair, or says who it is.
-    pub(super) fn act(
-        &self,
-        tgid: i32,
-        who: &Arc<Credentials>,
-        claim: Option<[u32; 2]>,
-        processes: impl FnOnce() -> BTreeSet<i32>,
-    ) {
+    /// Process `tgid` does as `who` what the other end of a socket will be told: it connects, listens, or makes a pair.
+    pub(super) fn act(&self, tgid: i32, who: &Arc<Credentials>, processes: impl FnOnce() -> BTreeSet<i32>) {
         let mut peers = lock(&self.peers);
-        let claim = claim.or_else(|| peers.get(&tgid)?.claim);
-        peers.insert(tgid, Peer { who: Arc::clone(who), claim });
+        peers.insert(tgid, Arc::clone(who));
         if peers.len() > PROCESSES_MAX {
             let alive = processes();
             peers.retain(|tgid, _| alive.contains(tgid));
         }
     }
 
-    /// What is told of a process, even if it has ended; none if it did nothing of the kind.
-    pub(super) fn peer(&self, tgid: i32) -> Option<Peer> {
+    /// As whom a process did so, even if it has ended.
+    pub(super) fn peer(&self, tgid: i32) -> Option<Arc<Credentials>> {
         lock(&self.peers).get(&tgid).cloned()
     }
 

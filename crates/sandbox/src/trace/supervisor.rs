@@ -34,10 +34,9 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// A thread does something with a socket of which the other end is told who did it (unix(7), `SO_PEERCRED`), or says
-    /// which user and group it is.
-    pub(super) fn note_peer(&self, task: &Task, claim: Option<[u32; 2]>) {
-        self.sockets.act(task.tgid, &task.credentials, claim, || self.tasks.processes());
+    /// A thread does something with a socket of which the other end is told who did it (unix(7), `SO_PEERCRED`).
+    pub(super) fn note_peer(&self, task: &Task) {
+        self.sockets.act(task.tgid, &task.credentials, || self.tasks.processes());
     }
 
     /// Answers until the last process of the step is gone.

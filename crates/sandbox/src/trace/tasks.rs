@@ -27,16 +27,6 @@ pub(super) struct Task {
     pub(super) program: Arc<Place>,
 }
 
-/// Whether a thread has the filter of those who receive credentials with messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Receiving {
-    #[default]
-    Unfiltered,
-    /// It is about to load it.
-    Loading,
-    Filtered,
-}
-
 #[derive(Debug)]
 struct Record {
     tgid: i32,
@@ -45,7 +35,6 @@ struct Record {
     program: Arc<Place>,
     /// Files that the thread is to be given when it asks, in turn.
     offers: VecDeque<(OwnedFd, bool)>,
-    receiving: Receiving,
 }
 
 /// All threads of a step.
@@ -72,7 +61,6 @@ impl Tasks {
             credentials: Arc::new(credentials),
             program,
             offers: VecDeque::new(),
-            receiving: Receiving::default(),
         };
         lock(&self.threads).insert(tid, record);
         let _ = self.first.set(tid);
@@ -98,7 +86,6 @@ impl Tasks {
             credentials: Arc::clone(&from.credentials),
             program: Arc::clone(&from.program),
             offers: VecDeque::new(),
-            receiving: from.receiving,
         };
         tasks.insert(child, record);
     }
@@ -172,26 +159,6 @@ impl Tasks {
             let own = lock(&record.directories).clone();
             record.directories = Arc::new(Mutex::new(own));
         }
-    }
-
-    /// Whether a thread is to load the filter of those who receive credentials, as its process has not yet.
-    pub(super) fn needs_receiving(&self, tid: i32) -> bool {
-        let mut tasks = lock(&self.threads);
-        let record = tasks.get_mut(&tid).filter(|record| record.receiving != Receiving::Filtered);
-        record.map(|record| record.receiving = Receiving::Loading).is_some()
-    }
-
-    /// Whether that is what a thread now does; it does it for its whole process.
-    pub(super) fn begins_receiving(&self, tid: i32) -> bool {
-        let mut tasks = lock(&self.threads);
-        let Some(record) = tasks.get(&tid).filter(|record| record.receiving == Receiving::Loading) else {
-            return false;
-        };
-        let tgid = record.tgid;
-        for record in tasks.values_mut().filter(|record| record.tgid == tgid) {
-            record.receiving = Receiving::Filtered;
-        }
-        true
     }
 
     /// Has a file ready for when the thread asks for it; and whether it is to be closed by the next execve(2).

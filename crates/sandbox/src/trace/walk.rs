@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, openat, openat2, readlinkat};
 use rustix::io::Errno;
 
 use super::credentials::Credentials;
@@ -337,6 +337,21 @@ impl<'a> Walk<'a> {
         Ok(at)
     }
 
+    /// What is true of a place.
+    pub(super) fn stat(&self, place: &Place) -> Result<Stat, Errno> {
+        let mut stat = self.owners.stat(place)?;
+        if let Some(owner) = self.owner_in_proc(place, stat.st_mode) {
+            (stat.st_uid, stat.st_gid) = owner;
+        }
+        Ok(stat)
+    }
+
+    /// Whose a place is, if it is of a process.
+    pub(super) fn owner_in_proc(&self, place: &Place, mode: u32) -> Option<(u32, u32)> {
+        let is_in_proc = self.view.shown(place.mount) == Shown::Proc;
+        is_in_proc.then(|| proc::owner(&place.path, mode, self.task, self.tasks)).flatten()
+    }
+
     fn check_directory(&self, at: &Place) -> Result<(), Errno> {
         self.check_search(at)
     }
@@ -346,7 +361,7 @@ impl<'a> Walk<'a> {
         if self.credentials.may_search_all() {
             return Ok(());
         }
-        let stat = self.owners.stat(&at.fd)?;
+        let stat = self.stat(at)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             return Err(Errno::NOTDIR);
         }

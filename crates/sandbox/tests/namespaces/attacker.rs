@@ -30,7 +30,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// A step that runs this program in place of a shell.
-pub(crate) fn attack(setting: &Setting, what: &[&str]) -> RunSpec {
+fn attack(setting: &Setting, what: &[&str]) -> RunSpec {
     let program = setting.root().join("bin/attacker");
     fs::copy("/proc/self/exe", program).unwrap();
     let argv = ["/bin/attacker", ATTACK].iter().chain(what).map(Into::into).collect();
@@ -106,7 +106,6 @@ pub(crate) fn main(what: &[String]) {
             race("/tmp/datagrams", path.to_owned(), libc::SOCK_DGRAM);
         }
         ["alarm"] => wait_for_a_pipe(),
-        ["peers"] => crate::peers::tell(),
         ["board"] => take_the_board_away(),
         ["storm"] => {
             for _ in 0..40 {

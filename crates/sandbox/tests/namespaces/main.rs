@@ -10,7 +10,6 @@ mod death;
 mod hostile;
 mod lifetime;
 mod mounts;
-mod peers;
 mod process;
 mod setting;
 
@@ -68,8 +67,7 @@ fn all() -> Vec<(String, Box<dyn Fn()>)> {
     let mut all: Vec<(String, Box<dyn Fn()>)> = Vec::new();
     let full_name = |who: Who, name: &str| format!("{who:?}::{name}").to_lowercase();
     for (name, identities, test) in
-        [process::TESTS, mounts::TESTS, hostile::TESTS, attacker::TESTS, peers::TESTS, lifetime::TESTS]
-            .concat()
+        [process::TESTS, mounts::TESTS, hostile::TESTS, attacker::TESTS, lifetime::TESTS].concat()
     {
         for who in identities {
             all.push((full_name(*who, name), Box::new(move || test(&Setting::enter(*who)))));

@@ -12,6 +12,7 @@ use crate::setting::{Outcome, Setting, Who, run, success};
 pub(crate) const TESTS: &[Test] = &[
     ("root_has_the_default_capabilities_and_no_ambient_ones", Who::ALL, root_has_the_default_capabilities),
     ("a_user_has_no_capabilities", Who::MANY_IDS, a_user_has_no_capabilities),
+    ("a_user_may_open_the_outputs_again", Who::MANY_IDS, a_user_may_open_the_outputs_again),
     ("groups_are_those_of_the_step", Who::MANY_IDS, groups_are_those_of_the_step),
     ("a_user_who_does_not_exist_is_named", &[Who::Single], a_missing_user_is_named),
     ("a_group_who_does_not_exist_is_named", &[Who::Subordinate], a_missing_group_is_named),
@@ -47,6 +48,15 @@ fn a_user_has_no_capabilities(setting: &Setting) {
         assert!(status.contains(&format!("Cap{name}:\t{expected}")), "{status}");
     }
     assert!(status.ends_with("1000\n1001\n"), "{status}");
+}
+
+fn a_user_may_open_the_outputs_again(setting: &Setting) {
+    let script = "echo out > /dev/stdout; echo err > /dev/stderr; cat /proc/self/environ > /dev/null; ls /proc/self/fd > /dev/null";
+    let outcome = run(&RunSpec { uid: 1000, gid: 1000, ..setting.script(script) }).unwrap();
+    assert!(
+        outcome.exit.is_success() && outcome.stdout == "out\n" && outcome.stderr == "err\n",
+        "{outcome:?}"
+    );
 }
 
 fn groups_are_those_of_the_step(setting: &Setting) {

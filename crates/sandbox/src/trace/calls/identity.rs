@@ -48,6 +48,7 @@ impl Call<'_> {
     fn change_to(&self, change: impl FnOnce(&mut Credentials) -> Result<i64>) -> Result {
         let mut who = self.credentials().clone();
         let value = change(&mut who)?;
+        who.hide_what_was_known_to(self.credentials());
         if who != *self.credentials() {
             self.supervisor.tasks.set_credentials(self.task.tid, who);
         }

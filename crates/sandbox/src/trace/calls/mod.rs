@@ -211,6 +211,6 @@ impl<'a> Call<'a> {
 
     /// What is true of a place.
     fn stat_of(&self, place: &Place) -> Result<Stat> {
-        self.supervisor.owners.stat(place)
+        self.walk().stat(place)
     }
 }

@@ -132,7 +132,7 @@ impl Call<'_> {
         let flags = request.flags;
         let view = &self.supervisor.view;
         let disk = entry.stat()?;
-        let stat = self.supervisor.owners.correct(disk);
+        let stat = self.stat_of(entry)?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if flags.contains(OFlags::DIRECTORY) && kind != FileType::Directory {
             return Err(Errno::NOTDIR);
@@ -184,6 +184,7 @@ impl Call<'_> {
         if writes && !proc::is_writable(&entry.path) {
             return Err(Errno::ROFS);
         }
+        proc::check_inside(&entry.path, &self.task, &self.supervisor.tasks)?;
         let content = if writes {
             None
         } else {

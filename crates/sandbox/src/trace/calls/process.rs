@@ -1,29 +1,31 @@
 //! Calls that reach other processes: kill(2) and its like. To a step there are no processes but its own.
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::{Answer, Call, DONE, Result};
 use crate::trace::credentials::{Capability, Credentials};
 use crate::trace::proc;
+use crate::trace::tasks::Task;
 
 impl Call<'_> {
     pub(super) fn of_processes(&self) -> Result {
         match self.number {
             libc::SYS_kill | libc::SYS_tkill | libc::SYS_rt_sigqueueinfo => self.signal(0),
             libc::SYS_tgkill | libc::SYS_rt_tgsigqueueinfo => self.signal(1),
-            libc::SYS_pidfd_open
-            | libc::SYS_prlimit64
-            | libc::SYS_sched_setaffinity
+            libc::SYS_pidfd_send_signal => self.signal_by_descriptor(),
+            libc::SYS_pidfd_open => self.of_process(0),
+            libc::SYS_prlimit64 => self.change_process(0, Capability::SYS_RESOURCE),
+            libc::SYS_get_robust_list => self.change_process(0, Capability::SYS_PTRACE),
+            libc::SYS_sched_setaffinity
             | libc::SYS_sched_setscheduler
             | libc::SYS_sched_setparam
-            | libc::SYS_sched_setattr
-            | libc::SYS_get_robust_list => self.of_process(0),
+            | libc::SYS_sched_setattr => self.change_process(0, Capability::SYS_NICE),
             libc::SYS_setpriority => self.setpriority(),
             libc::SYS_ioprio_set => self.ioprio_set(),
             libc::SYS_fcntl => self.set_owner(),
             libc::SYS_listen | libc::SYS_socketpair => {
-                self.supervisor.note_peer(&self.task, None);
+                self.supervisor.note_peer(&self.task);
                 Ok(Answer::Proceed)
             }
             libc::SYS_getppid => self.getppid(),
@@ -40,29 +42,45 @@ impl Call<'_> {
         if pid == 0 || self.supervisor.tasks.contains(pid) { Ok(Answer::Proceed) } else { Err(Errno::SRCH) }
     }
 
+    /// The same, where only who has the same user or a capability may change it.
+    fn change_process(&self, position: usize, capability: Capability) -> Result {
+        let answer = self.of_process(position)?;
+        let who = self.credentials();
+        match self.supervisor.tasks.task(self.int(position)) {
+            Some(Task { credentials: its, .. })
+                if ![its.uid, its.euid].contains(&who.euid) && !who.has(capability) =>
+            {
+                Err(Errno::PERM)
+            }
+            _ => Ok(answer),
+        }
+    }
+
     fn setpriority(&self) -> Result {
         const PROCESS: i32 = 0;
-        if self.int(0) == PROCESS { self.of_process(1) } else { Err(Errno::PERM) }
+        if self.int(0) == PROCESS { self.change_process(1, Capability::SYS_NICE) } else { Err(Errno::PERM) }
     }
 
     fn ioprio_set(&self) -> Result {
         const PROCESS: i32 = 1;
-        if self.int(0) == PROCESS { self.of_process(1) } else { Err(Errno::PERM) }
+        if self.int(0) == PROCESS { self.change_process(1, Capability::SYS_NICE) } else { Err(Errno::PERM) }
     }
 
     /// fcntl(2), `F_SETOWN`: whoever is sent the signals of a file could as well be killed.
     fn set_owner(&self) -> Result {
-        match self.int(2) {
-            group @ ..0 => self.signal_group(group.checked_neg().ok_or(Errno::SRCH)?),
-            _ => self.of_process(2),
-        }
+        let processes = match self.int(2) {
+            0 => Vec::new(),
+            group @ ..0 => self.group(group.checked_neg().ok_or(Errno::SRCH)?)?,
+            process => vec![process],
+        };
+        processes.into_iter().try_for_each(|pid| self.check_may_signal(pid))?;
+        Ok(Answer::Proceed)
     }
 
     /// seccomp(2): nobody may deceive a program that has more rights, and here the kernel cannot know who has.
     fn load_filter(&self, loads: bool) -> Result {
         let who = self.credentials();
-        let is_ours = self.supervisor.tasks.begins_receiving(self.task.tid);
-        if loads && !is_ours && !who.no_new_privs && !who.has(Capability::SYS_ADMIN) {
+        if loads && !who.no_new_privs && !who.has(Capability::SYS_ADMIN) {
             return Err(Errno::ACCESS);
         }
         Ok(Answer::Proceed)
@@ -102,10 +120,14 @@ impl Call<'_> {
         }
         let (to, signal) = (self.int(position), self.int(position + 1));
         match to {
-            // To one's own process group, all of which is of the step.
-            0 => Ok(Answer::Proceed),
-            -1 => self.signal_all(signal),
-            ..-1 => self.signal_group(to.checked_neg().ok_or(Errno::SRCH)?),
+            0 => self.signal_each(&self.group(0)?, signal),
+            -1 => {
+                let tasks = &self.supervisor.tasks;
+                let others = tasks.processes().into_iter().filter(|pid| *pid != self.task.tgid);
+                // Whom one may not signal is passed over.
+                self.signal_each(&others.collect::<Vec<_>>(), signal).or(DONE)
+            }
+            ..-1 => self.signal_each(&self.group(to.checked_neg().ok_or(Errno::SRCH)?)?, signal),
             1.. => {
                 self.check_may_signal(to)?;
                 Ok(Answer::Proceed)
@@ -124,24 +146,67 @@ impl Call<'_> {
         if may_signal(self.credentials(), &task.credentials) { Ok(()) } else { Err(Errno::PERM) }
     }
 
-    fn signal_group(&self, group: i32) -> Result {
-        let group = Pid::from_raw(group).ok_or(Errno::SRCH)?;
-        let is_in_group =
-            |pid: i32| Pid::from_raw(pid).is_some_and(|pid| rustix::process::getpgid(Some(pid)) == Ok(group));
-        let is_known = self.supervisor.tasks.processes().into_iter().any(is_in_group);
-        if is_known { Ok(Answer::Proceed) } else { Err(Errno::SRCH) }
+    /// The processes of a process group; 0 is one's own.
+    fn group(&self, group: i32) -> Result<Vec<i32>> {
+        let group = match Pid::from_raw(group) {
+            Some(group) => group,
+            None => rustix::process::getpgid(Pid::from_raw(self.task.tgid))?,
+        };
+        let is_in_group = |pid: &i32| rustix::process::getpgid(Pid::from_raw(*pid)) == Ok(group);
+        let processes: Vec<_> = self.supervisor.tasks.processes().into_iter().filter(is_in_group).collect();
+        if processes.is_empty() { Err(Errno::SRCH) } else { Ok(processes) }
     }
 
-    /// To everyone but oneself and, as from process 1 of a container, nobody outside.
-    fn signal_all(&self, number: i32) -> Result {
-        let signal = Signal::from_named_raw(number).ok_or(Errno::INVAL)?;
-        for pid in self.supervisor.tasks.processes() {
-            let is_meant = pid != self.task.tgid && self.check_may_signal(pid).is_ok();
-            if let Some(pid) = Pid::from_raw(pid).filter(|_| is_meant) {
-                let _ = rustix::process::kill_process(pid, signal);
-            }
+    /// kill(2): to those of several processes that one may signal; the kernel could not know which.
+    fn signal_each(&self, processes: &[i32], number: i32) -> Result {
+        let meant = processes.iter().copied().filter(|pid| self.check_may_signal(*pid).is_ok());
+        let meant: Vec<_> = meant.collect();
+        if meant.is_empty() {
+            return Err(Errno::PERM);
+        }
+        meant.into_iter().try_for_each(|pid| send(pid, number))?;
+        DONE
+    }
+
+    /// `pidfd_send_signal(2)`. What the descriptor is of by the time the kernel looks nobody knows, so the signal is ours.
+    fn signal_by_descriptor(&self) -> Result {
+        let (fd, number, flags) = (self.int(0), self.int(1), self.uint(3));
+        if flags != 0 {
+            return Err(Errno::INVAL);
+        }
+        let pid = self.process_of(fd)?;
+        let process = pidfd_open(Pid::from_raw(pid).ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+        // Since then no other process has its number.
+        if self.process_of(fd)? != pid {
+            return Err(Errno::SRCH);
+        }
+        self.check_may_signal(pid)?;
+        if number != 0 {
+            let signal = Signal::from_named_raw(number).ok_or(Errno::INVAL)?;
+            rustix::process::pidfd_send_signal(process, signal)?;
         }
         DONE
+    }
+
+    /// The process of a pidfd (`proc_pid_fdinfo(5)`).
+    fn process_of(&self, fd: i32) -> Result<i32> {
+        let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", self.task.tid));
+        let info = info.map_err(|_| Errno::BADF)?;
+        let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")).ok_or(Errno::BADF)?;
+        pid.trim().parse().ok().filter(|pid| *pid > 0).ok_or(Errno::SRCH)
+    }
+}
+
+fn send(pid: i32, number: i32) -> Result<()> {
+    let Some(pid) = Pid::from_raw(pid) else { return Ok(()) };
+    if number == 0 {
+        return Ok(());
+    }
+    let signal = Signal::from_named_raw(number).ok_or(Errno::INVAL)?;
+    match rustix::process::kill_process(pid, signal) {
+        // It ended meanwhile.
+        Err(Errno::SRCH) => Ok(()),
+        sent => sent,
     }
 }
 

@@ -56,7 +56,11 @@ impl Call<'_> {
         }
         let place = self.find_or_file(self.int(0), 1, flags)?;
         let statx = statx(&place, c"", AtFlags::EMPTY_PATH, mask)?;
-        self.write(4, bytes_of(&self.supervisor.owners.correct_statx(statx)))?;
+        let mut statx = self.supervisor.owners.correct_statx(statx);
+        if let Some(owner) = self.walk().owner_in_proc(&place, statx.stx_mode.into()) {
+            (statx.stx_uid, statx.stx_gid) = owner;
+        }
+        self.write(4, bytes_of(&statx))?;
         DONE
     }
 

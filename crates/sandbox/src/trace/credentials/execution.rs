@@ -72,7 +72,7 @@ impl Credentials {
         self.permitted = self.inheritable & file.inheritable | file.permitted & self.bounding | self.ambient;
         self.effective = if file.is_effective { self.permitted } else { self.ambient };
         self.securebits &= !KEEP_CAPS;
-        self.dumpable = 1;
+        self.dumpable = u32::from(self.uid == self.euid && self.gid == self.egid);
         let is_root = self.uid == 0;
         let gains = file.is_effective || self.permitted & !(before | self.ambient) != 0;
         Ok(self.uid != self.euid || self.gid != self.egid || (!is_root && gains))

@@ -25,7 +25,10 @@ impl Capability {
     pub(super) const SETUID: Self = Self(7);
     pub(super) const SETPCAP: Self = Self(8);
     pub(super) const SYS_CHROOT: Self = Self(18);
+    pub(super) const SYS_PTRACE: Self = Self(19);
     pub(super) const SYS_ADMIN: Self = Self(21);
+    pub(super) const SYS_NICE: Self = Self(23);
+    pub(super) const SYS_RESOURCE: Self = Self(24);
     pub(super) const MKNOD: Self = Self(27);
     pub(super) const SETFCAP: Self = Self(31);
 
@@ -97,6 +100,22 @@ impl Credentials {
 
     pub(super) fn has(&self, capability: Capability) -> bool {
         self.effective & capability.bit() != 0
+    }
+
+    /// Whether this identity may look into a process that has `other` (ptrace(2), "Ptrace access mode checking").
+    pub(super) fn may_inspect(&self, other: &Self) -> bool {
+        let is_same = [other.uid, other.euid, other.suid].iter().all(|uid| *uid == self.fsuid)
+            && [other.gid, other.egid, other.sgid].iter().all(|gid| *gid == self.fsgid);
+        let has_no_more = other.permitted & !self.permitted == 0;
+        (is_same && has_no_more && other.dumpable == 1) || self.has(Capability::SYS_PTRACE)
+    }
+
+    /// Nobody may look into a process that has in its memory what another identity knew (prctl(2), `PR_SET_DUMPABLE`).
+    pub(super) fn hide_what_was_known_to(&mut self, before: &Self) {
+        let acts_as = |who: &Self| (who.euid, who.egid, who.fsuid, who.fsgid);
+        if acts_as(self) != acts_as(before) || self.permitted & !before.permitted != 0 {
+            self.dumpable = 0;
+        }
     }
 
     /// Whether a group's permissions are those of this process.

@@ -53,7 +53,7 @@ impl Rewrite<'_> {
     /// The address by which the kernel finds the socket that an address means.
     pub(super) fn real_address(&self, address: Vec<u8>) -> Result<Vec<u8>, Stopped> {
         match family(&address) {
-            Some(libc::AF_UNIX) => self.supervisor.note_peer(self.task, None),
+            Some(libc::AF_UNIX) => self.supervisor.note_peer(self.task),
             Some(family) => self.check_network(family, &address[PATH..])?,
             None => {}
         }

@@ -56,10 +56,9 @@ pub(super) struct Rewrite<'a> {
     instead: Cell<Option<Instead>>,
 }
 
-/// A call of ours.
+/// A handle was opened.
 #[derive(Clone, Copy)]
 struct Instead {
-    /// The handle that it opened.
     fd: Option<u64>,
     /// The signals that the thread had blocked before; now it is all.
     mask: u64,
@@ -147,11 +146,6 @@ impl<'a> Rewrite<'a> {
             libc::SYS_getsockname | libc::SYS_getpeername | libc::SYS_accept | libc::SYS_accept4 => {
                 Ok(self.named(rsi, rdx))
             }
-            libc::SYS_setsockopt => self.receive_credentials(),
-            libc::SYS_recvmsg => {
-                let then = Then::Received { message: rsi };
-                Ok(Some(Rewritten { registers: self.registers, notice: None, then }))
-            }
             libc::SYS_recvfrom => Ok(self.named(r8, r9)),
             libc::SYS_getsockopt => self.peer(rdx, r10, r8).map(Some),
             libc::SYS_open | libc::SYS_openat | libc::SYS_openat2 => self.open().map(Some),
@@ -210,24 +204,17 @@ impl<'a> Rewrite<'a> {
 
     /// Has the thread open a handle of `place`; returns by what name the kernel then finds it.
     fn handle(&self, place: &Place) -> Result<String, Stopped> {
+        let tid = self.task.tid;
         let mut notice = self.supervisor.board.take()?;
         let call = self.opening(&mut notice, place, OFlags::CLOEXEC)?;
         let file = FileId::from(&place.stat()?);
-        let fd = self.make_instead(call)?;
-        let mask = self.instead.get().map_or(0, |instead| instead.mask);
-        self.instead.set(Some(Instead { fd: Some(fd), mask }));
-        // Else it was moved away meanwhile, and something else is there.
-        let is_there = is_open_as(self.task.tid, fd, file);
-        if is_there { Ok(format!("{OPEN_FILES}{fd}")) } else { Err(Errno::NOENT.into()) }
-    }
-
-    /// Has the thread make a call of ours first, of which signals see nothing.
-    fn make_instead(&self, call: SystemCall) -> Result<u64, Stopped> {
-        let tid = self.task.tid;
         let mask = kernel::blocked_signals(tid)?;
         kernel::block_signals(tid, u64::MAX)?;
         self.instead.set(Some(Instead { fd: None, mask }));
-        self.tracee.call(&self.registers, call)
+        let fd = self.tracee.call(&self.registers, call)?;
+        self.instead.set(Some(Instead { fd: Some(fd), mask }));
+        // Else it was moved away meanwhile, and something else is there.
+        if is_open_as(tid, fd, file) { Ok(format!("{OPEN_FILES}{fd}")) } else { Err(Errno::NOENT.into()) }
     }
 
     fn watch(&self) -> Result<Rewritten, Stopped> {

@@ -7,7 +7,6 @@ use rustix::io::Errno;
 
 use super::address::{path, with_path};
 use super::is_open_as;
-use super::message::{CONTROL_MAX, HEADER, for_credentials};
 use crate::trace::board::Notice;
 use crate::trace::kernel;
 use crate::trace::memory::{Memory, word};
@@ -38,10 +37,6 @@ pub(super) enum Then {
     /// The first of several messages was sent; where its length is to be told.
     Sent {
         length_at: u64,
-    },
-    /// A message was received, with credentials perhaps.
-    Received {
-        message: u64,
     },
     /// An address was told.
     Named(Told),
@@ -140,7 +135,6 @@ impl Done<'_> {
                 self.memory.write(length_at, &length.to_ne_bytes())?;
                 return Ok(1);
             }
-            Then::Received { message } => self.correct_credentials(message)?,
             Then::Named(told) => self.correct_name(told)?,
             Then::Peer { told, scratch, wants_groups } => self.tell_peer(told, scratch, wants_groups)?,
         }
@@ -183,32 +177,6 @@ impl Done<'_> {
         told.tell(self.memory, &address, address.len())
     }
 
-    /// Who sent a message, as it said or as it is.
-    fn correct_credentials(&self, message: u64) -> Result<(), Errno> {
-        let mut header = [0; HEADER];
-        self.memory.read(message, &mut header)?;
-        let [control, length] = [4, 5].map(|index| word(&header, index));
-        if control == 0 || length == 0 {
-            return Ok(());
-        }
-        let mut data = vec![0; usize::try_from(length.min(CONTROL_MAX)).unwrap_or(0)];
-        self.memory.read(control, &mut data)?;
-        for_credentials(&mut data, |[pid, uid, gid]| {
-            let Supervisor { sockets, tasks, .. } = self.supervisor;
-            // It was sent before anybody wanted to know.
-            if pid == 0 {
-                return Ok([pid, uid, gid]);
-            }
-            let process = pid.cast_signed();
-            let peer = sockets.peer(process);
-            let claim = peer.as_ref().and_then(|peer| peer.claim);
-            let who = tasks.task(process).map(|task| task.credentials).or(peer.map(|peer| peer.who));
-            let ids = claim.or(who.map(|who| [who.uid, who.gid]));
-            Ok(ids.map_or([0; 3], |[uid, gid]| [pid, uid, gid]))
-        })?;
-        self.memory.write(control, &data)
-    }
-
     /// Who the peer is inside. Somebody outside is root, and no process that could be named.
     fn tell_peer(&self, told: Told, scratch: u64, wants_groups: bool) -> Result<(), Errno> {
         let mut ucred = [0; 12];
@@ -216,8 +184,7 @@ impl Done<'_> {
         let pid = i32::from_ne_bytes([ucred[0], ucred[1], ucred[2], ucred[3]]);
         let has_peer = pid != 0 || ucred[4..8] != [0xff; 4];
         let Supervisor { sockets, tasks, .. } = self.supervisor;
-        let acted = sockets.peer(pid).map(|peer| peer.who);
-        let who = acted.or_else(|| tasks.task(pid).map(|task| task.credentials));
+        let who = sockets.peer(pid).or_else(|| tasks.task(pid).map(|task| task.credentials));
         let who = who.as_deref();
         if wants_groups {
             let groups = who.map_or(&[][..], |who| &who.groups);
