@@ -1,10 +1,11 @@
 /* A step that means harm. It tries what its arguments say, prints a line for each thing that succeeds and should not
- * have, and `over` at the end. With `with-...` it prepares what there is to reach, and starts the builder. It is static,
- * so that it runs in an empty image, and in C, as its system calls are raw. */
+ * have, and `over` at the end. With `with-...` it prepares what there is to reach, and starts the builder. It is
+ * static, so that it runs in an empty image, and in C, as its system calls are raw. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,7 +84,6 @@ static void reach(pid_t pid) {
         {SYS_prlimit64, pid, 7, 0, (long)room}, {SYS_setpriority, 0, pid, 19}, {SYS_ioprio_set, 1, pid, 3 << 13},
         {SYS_sched_setaffinity, pid, 8, (long)&set}, {SYS_sched_setscheduler, pid, 5, (long)&set},
         {SYS_migrate_pages, pid, 1, (long)&set, (long)&set}, {SYS_move_pages, pid, 0, 0, 0, 0},
-        {SYS_setpgid, 0, pid}, {SYS_fcntl, 1, F_SETOWN, pid}, {SYS_pidfd_open, pid, 0},
     };
     for (size_t at = 0; at < sizeof calls / sizeof *calls; at++) {
         long *call = calls[at];
@@ -91,7 +91,9 @@ static void reach(pid_t pid) {
         snprintf(name, sizeof name, "call %ld on process", call[0]);
         TRY(text("%s %s", name, number), syscall(call[0], call[1], call[2], call[3], call[4], call[5], call[6]));
     }
-    int directory = open(text("/proc/%s", number), O_RDONLY | O_DIRECTORY);
+    int directory = open(text("/proc/%s", number), O_RDONLY | O_DIRECTORY), handle = syscall(SYS_pidfd_open, pid, 0);
+    TRY(text("signal by a handle of %s", number),
+        handle < 0 ? -1 : syscall(SYS_pidfd_send_signal, handle, signal, NULL, 0));
     TRY(text("signal by the directory of %s", number),
         directory < 0 ? -1 : syscall(SYS_pidfd_send_signal, directory, signal, NULL, 0));
     static const char *const names[] = {"environ", "maps", "auxv", "mem", "exe", "fd/0", "fd/3", "root/etc/passwd",
@@ -100,6 +102,29 @@ static void reach(pid_t pid) {
         TRY(text("/proc/%s/%s", number, names[at]), can_read(text("/proc/%s/%s", number, names[at])));
     TRY(text("memory of %s", number), open(text("/proc/%s/%s", number, "mem"), O_RDWR));
     TRY(text("oom score of %s", number), open(text("/proc/%s/%s", number, "oom_score_adj"), O_WRONLY));
+}
+
+/* A process that belongs to others altogether can not even be named. */
+static void reach_outside(pid_t pid) {
+    reach(pid);
+    TRY(text("the group of %d", pid), setpgid(0, pid));
+    TRY(text("owner of a file: %d", pid), fcntl(1, F_SETOWN, pid));
+    TRY(text("a handle of %d", pid), syscall(SYS_pidfd_open, pid, 0));
+}
+
+/* What another user of the same step may not do to this process, which would not survive a signal. */
+static void be_reached(void) {
+    pid_t own = getpid(), child = fork();
+    if (child) {
+        waitpid(child, NULL, 0);
+        return;
+    }
+    if (setgroups(0, NULL) || setgid(1000) || setuid(1000)) printf("wrong: still root: %m\n");
+    signal(SIGTERM, SIG_IGN);
+    if (kill(0, SIGTERM)) printf("wrong: no signal to the group: %m\n");
+    setpgid(0, 0);
+    reach(own);
+    _exit(0);
 }
 
 /* The numbers in /proc of this process and of who started it, which may be others than it is told. */
@@ -114,7 +139,7 @@ static void reach_builder(int is_in_namespace) {
     pid_t own = 0, parent = 0;
     number_in_proc(&own, &parent);
     for (pid_t pid = parent > 24 ? parent - 24 : 1; pid < parent + 8; pid++)
-        if (pid != own && pid != getpid() && !(is_in_namespace && (pid == parent || pid == 1))) reach(pid);
+        if (pid != own && pid != getpid() && !(is_in_namespace && (pid == parent || pid == 1))) reach_outside(pid);
 }
 
 /* Who has a word in its environment. */
@@ -189,6 +214,25 @@ static void write_elsewhere(const char *directory) {
     symlink(directory, "/tmp/link");
     write_in("/tmp/link");
     unlink("/tmp/link");
+}
+
+/* Uses names that another process exchanges with a link to a directory elsewhere all the while. */
+static void race(const char *directory) {
+    mkdir("/tmp/race", 0700);
+    mkdir("/tmp/race/d", 0700);
+    symlink(text("../../../../../../../../..%s", directory), "/tmp/race/l");
+    pid_t child = fork();
+    while (!child) syscall(SYS_renameat2, AT_FDCWD, "/tmp/race/d", AT_FDCWD, "/tmp/race/l", 2);
+    for (int round = 0; round < 1000; round++) {
+        close(open("/tmp/race/d/new", O_CREAT | O_WRONLY, 0600));
+        close(open("/tmp/race/d/f", O_CREAT | O_TRUNC | O_WRONLY, 0600));
+        rename("/tmp/race/d/f", "/tmp/race/d/g");
+        chmod("/tmp/race/d/f", 0600);
+        unlink("/tmp/race/d/f");
+        rmdir("/tmp/race/d/d");
+        TRY(text("a race to %s", directory), can_read("/tmp/race/l/../victim/f"));
+    }
+    kill(child, SIGKILL);
 }
 
 /* What a file that may only be read can be made to give by who has it open. */
@@ -447,9 +491,10 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     const char *what = argc > 1 ? argv[1] : "";
     if (!strcmp(what, "builder")) reach_builder(argc > 2);
-    for (int at = 2; at < argc && !strcmp(what, "processes"); at++) reach(NUMBER(argv[at]));
+    for (int at = 2; at < argc && !strcmp(what, "processes"); at++) reach_outside(NUMBER(argv[at]));
     for (int at = 2; at < argc && !strcmp(what, "read"); at++) read_file(argv[at]);
     for (int at = 2; at < argc && !strcmp(what, "write"); at++) write_elsewhere(argv[at]);
+    if (!strcmp(what, "race")) race(argv[2]);
     for (int at = 2; at < argc && !strcmp(what, "write-through"); at++) write_through(argv[at]);
     for (int at = 2; at < argc && !strcmp(what, "connect"); at++) {
         TRY(argv[at], connect_to(argv[at], strlen(argv[at]), 0));
@@ -457,6 +502,7 @@ int main(int argc, char **argv) {
         memcpy(name + 1, argv[at], strlen(argv[at]));
         TRY(text("abstract %s", argv[at]), connect_to(name, 1 + strlen(argv[at]), 0));
     }
+    if (!strcmp(what, "be-reached")) be_reached();
     if (!strcmp(what, "environments")) search_environments(argv[2]);
     if (!strcmp(what, "kernel")) reach_the_kernel();
     if (!strcmp(what, "filter")) reach_past_the_filter();

@@ -14,7 +14,7 @@ fn daemons_end_with_their_step() {
 /// Its number of processes is limited, as by a pod.
 #[test]
 fn a_fork_bomb_fails_its_step_and_no_more() {
-    for way in [Way::Namespaces, Way::TraceOfUser] {
+    for way in [Way::Namespaces, Way::NamespacesOfUser, Way::TraceOfUser] {
         let attack = Attack::started_by(way, "prlimit --nproc=400");
         let output = attack.build("USER 1000\nRUN [\"/attacker\", \"fork-bomb\", \"880012\"]", &[]).exits(9);
         assert!(output.stderr.contains("RUN failed with exit code 9"), "{way:?}\n{output}");

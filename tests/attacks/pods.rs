@@ -4,16 +4,23 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use test_support::{Medium, Pod, Profile, RootFs};
+use tempfile::TempDir;
+use test_support::{Medium, Pod, Profile, RootFs, SHELL};
 
 use crate::steps::{assert_nothing_reached, attacker, steps};
 
-const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-const SECRET: &str = "of-the-builder";
-
-/// In namespaces of its own, in a mapped user namespace, and without any, by root and by others.
-const PROFILES: [&str; 6] =
-    ["privileged", "root", "root-seccomp", "nonroot-setuid", "restricted-crio", "restricted"];
+/// In namespaces of its own, in a mapped user namespace, and without any, by root and by others; with what is denied to
+/// them besides.
+const PODS: [(&str, &[&str]); 7] = [
+    ("privileged", &[]),
+    ("root", &[]),
+    ("root-seccomp", &[]),
+    ("nonroot-setuid", &[]),
+    ("restricted-crio", &[]),
+    ("restricted", &[]),
+    // As where the kernel has no Landlock: what is only its to refuse is not tried.
+    ("restricted", &["landlock_create_ruleset"]),
+];
 
 /// Before the build, what a step looks for is where people have it.
 const SETTING: &str = "mkdir -p /work/home/.docker /work/victim/d /work/shown
@@ -26,48 +33,53 @@ const SETTING: &str = "mkdir -p /work/home/.docker /work/victim/d /work/shown
 fn a_step_that_tries_everything_reaches_nothing_in_any_pod() {
     let root_fs =
         RootFs::new().with_subordinate_ids().program(env!("CARGO_BIN_EXE_builder"), "usr/bin/builder");
-    for name in PROFILES {
+    for (name, denied) in PODS {
         let is_traced = !["privileged", "root", "nonroot-setuid"].contains(&name);
-        let read = format!(
-            "read {TOKEN} /work/auth.json /work/home/.docker/config.json /work/secret /work/state/index.json"
-        );
-        let files = "write-through /shown/file /run/secrets/s";
-        let mut tries = vec![
-            if is_traced { "builder" } else { "builder in-namespace" },
-            &read,
-            "write /work/victim",
-            files,
-            "kernel",
-            "terminals",
-            "key",
-            "ipc 4711",
-            "descriptors",
-            "group",
-            "environments of-the-builder",
-            "leave-ipc 98765",
-        ];
-        if is_traced {
-            tries.push("filter");
-        }
-        let context = tempfile::tempdir().unwrap();
-        let dir = context.path();
-        fs::set_permissions(dir, Permissions::from_mode(0o755)).unwrap();
-        fs::copy("/bin/busybox", dir.join("busybox")).unwrap();
-        fs::write(dir.join("attacker"), attacker()).unwrap();
-        fs::set_permissions(dir.join("attacker"), Permissions::from_mode(0o755)).unwrap();
-        fs::write(dir.join("file"), SECRET).unwrap();
-        let containerfile = format!(
-            "{}FROM shell\nCOPY attacker /\nWORKDIR /tmp\n{}",
-            test_support::SHELL,
-            steps("--mount=type=bind,target=/shown --mount=type=secret,id=s", &tries),
-        );
-        fs::write(dir.join("Containerfile"), containerfile).unwrap();
+        let tries = tries(is_traced);
+        let context = context(&tries);
         let pod = Pod::new(Profile::named(name), &root_fs)
+            .deny_syscalls(denied)
             .empty_dir("/work", Medium::Disk)
-            .bind_read_only(dir, "/context")
+            .bind_read_only(context.path(), "/context")
             .env("BUILDER_ROOT", "/work/state");
         let output = pod.run(&["sh", "-c", SETTING]);
-        assert!(output.text().contains("isolation: trace") == is_traced, "{name}: {output}");
-        assert_nothing_reached(name, &output, tries.len());
+        let place = format!("{name} without {denied:?}");
+        assert!(output.text().contains("isolation: trace") == is_traced, "{place}: {output}");
+        assert_nothing_reached(&place, &output, tries.len());
     }
+}
+
+fn tries(is_traced: bool) -> Vec<&'static str> {
+    let common = [
+        "read /var/run/secrets/kubernetes.io/serviceaccount/token /work/auth.json /work/home/.docker/config.json",
+        "read /work/secret /work/state/index.json /context/Containerfile /usr/bin/builder",
+        "write /work/victim",
+        "race /work/victim",
+        "write-through /shown/file /run/secrets/s",
+        "kernel",
+        "terminals",
+        "key",
+        "ipc 4711",
+        "leave-ipc 98765",
+        "descriptors",
+        "group",
+        "be-reached",
+        "environments of-the-builder",
+    ];
+    let others = if is_traced { ["builder", "filter"].as_slice() } else { &["builder in-namespace"] };
+    common.iter().chain(others).copied().collect()
+}
+
+fn context(tries: &[&str]) -> TempDir {
+    let context = tempfile::tempdir().unwrap();
+    let dir = context.path();
+    fs::set_permissions(dir, Permissions::from_mode(0o755)).unwrap();
+    fs::copy("/bin/busybox", dir.join("busybox")).unwrap();
+    fs::write(dir.join("attacker"), attacker()).unwrap();
+    fs::set_permissions(dir.join("attacker"), Permissions::from_mode(0o755)).unwrap();
+    fs::write(dir.join("file"), "content").unwrap();
+    let steps = steps("--mount=type=bind,target=/shown --mount=type=secret,id=s", tries);
+    let text = format!("{SHELL}FROM shell\nCOPY attacker /\nWORKDIR /tmp\n{steps}");
+    fs::write(dir.join("Containerfile"), text).unwrap();
+    context
 }

@@ -14,8 +14,15 @@ const SECRET: &str = "of-the-builder";
 fn the_builder_is_out_of_reach() {
     let own = std::process::id();
     for way in Way::ALL {
-        let builder = if way == Way::Namespaces { "builder in-namespace" } else { "builder" };
+        let builder = if way.has_namespaces() { "builder in-namespace" } else { "builder" };
         Attack::new(way).reaches_nothing("", &[builder, &format!("processes {own}"), "group"], &[]);
+    }
+}
+
+#[test]
+fn processes_of_root_are_out_of_reach_for_others_in_a_step() {
+    for way in Way::ALL {
+        Attack::new(way).reaches_nothing("", &["be-reached"], &[]);
     }
 }
 
@@ -37,7 +44,8 @@ fn files_of_the_builder_are_out_of_reach() {
             root.display(),
             context.display(),
         );
-        attack.reaches_nothing("", &[&read, &format!("write {home}/victim")], &[]);
+        let tries = [read, format!("write {home}/victim"), format!("race {home}/victim")];
+        attack.reaches_nothing("", &tries.each_ref().map(String::as_str), &[]);
         assert_eq!(fs::read(victim.join("f")).unwrap(), SECRET.as_bytes(), "{way:?}");
         let names = fs::read_dir(&victim).unwrap().map(|entry| entry.unwrap().file_name());
         assert_eq!(names.count(), 2, "{way:?}: {victim:?}");
@@ -63,7 +71,7 @@ fn the_kernel_is_out_of_reach() {
     for way in Way::ALL {
         Attack::new(way).reaches_nothing("", &["kernel"], &[]);
     }
-    for way in Way::TRACE {
+    for way in Way::ALL.into_iter().filter(|way| way.is_supervised()) {
         let attack = Attack::new(way);
         attack.reaches_nothing("", &["filter"], &[]);
         // SIGSYS.
@@ -108,7 +116,7 @@ fn sockets_of_others_are_out_of_reach() {
         let _by_name = UnixListener::bind_addr(
             &SocketAddr::from_abstract_name(path.as_os_str().as_encoded_bytes()).unwrap(),
         );
-        let network = if way == Way::Namespaces { "--network=none" } else { "" };
+        let network = if way.has_namespaces() { "--network=none" } else { "" };
         attack.reaches_nothing(network, &[&format!("connect {}", path.display())], &[]);
     }
 }

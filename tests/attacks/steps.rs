@@ -26,6 +26,8 @@ const USER: u32 = 1000;
 pub(crate) enum Way {
     /// In namespaces, by root.
     Namespaces,
+    /// In namespaces, by somebody with one id and no way to get more.
+    NamespacesOfUser,
     /// Without, by root.
     TraceOfRoot,
     /// Without, by somebody with one id and no way to get more.
@@ -33,11 +35,24 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 3] = [Self::Namespaces, Self::TraceOfRoot, Self::TraceOfUser];
-    pub(crate) const TRACE: [Self; 2] = [Self::TraceOfRoot, Self::TraceOfUser];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Namespaces, Self::NamespacesOfUser, Self::TraceOfRoot, Self::TraceOfUser];
 
     fn isolation(self) -> &'static str {
-        if self == Self::Namespaces { "--isolation=namespaces" } else { "--isolation=trace" }
+        if self.has_namespaces() { "--isolation=namespaces" } else { "--isolation=trace" }
+    }
+
+    pub(crate) fn has_namespaces(self) -> bool {
+        matches!(self, Self::Namespaces | Self::NamespacesOfUser)
+    }
+
+    /// Whether a supervisor answers system calls, by which it has one id look like many.
+    pub(crate) fn is_supervised(self) -> bool {
+        self != Self::Namespaces
+    }
+
+    fn is_of_user(self) -> bool {
+        matches!(self, Self::NamespacesOfUser | Self::TraceOfUser)
     }
 }
 
@@ -78,7 +93,7 @@ impl Attack {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
         fs::copy(env!("CARGO_BIN_EXE_builder"), dir.join("builder")).unwrap();
         fs::write(dir.join("attacker"), attacker()).unwrap();
-        let (user, give) = if way == Way::TraceOfUser {
+        let (user, give) = if way.is_of_user() {
             (
                 format!("--reuid={USER} --regid={USER} --no-new-privs"),
                 format!("chown -R {USER}:{USER} .. 2>/dev/null"),
@@ -103,7 +118,7 @@ impl Attack {
     /// The builder's own program, which belongs to whoever runs it.
     pub(crate) fn program(&self) -> PathBuf {
         let program = self.programs.path().join("builder");
-        if self.way == Way::TraceOfUser {
+        if self.way.is_of_user() {
             chown(&program, Some(USER), Some(USER)).unwrap();
         }
         program
@@ -170,7 +185,7 @@ pub(crate) fn assert_nothing_reached(place: &str, output: &Output, tries: usize)
     let ended = lines.lines().filter(|line| *line == "over" || line.ends_with(" over")).count();
     let reached: Vec<_> = lines
         .lines()
-        .filter(|line| [" reached: ", " wrong: "].iter().any(|word| line.contains(word)))
+        .filter(|line| ["reached: ", "wrong: "].iter().any(|word| line.contains(word)))
         .collect();
     assert!(reached.is_empty(), "{place}: {reached:#?}");
     assert_eq!(ended, tries, "{place}: attacks that came to their end\n{output}");
