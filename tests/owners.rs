@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::json;
 use tar::EntryType;
-use test_support::{TestBuilder, write_image};
+use test_support::{TestBuilder, ordinary_user, write_image};
 
 /// No subordinate ids belong to it.
 const USER: u32 = 54_321;
@@ -88,6 +88,30 @@ fn one_id_gives_the_digest_that_root_gives() {
     assert_eq!(digest(&new_builder(), &["--storage-driver=vfs"]), expected, "vfs");
     let user = new_builder().as_user(USER, USER);
     assert_eq!(digest(&user, &[]), expected, "one id");
+}
+
+#[test]
+fn devices_are_in_the_images_of_who_may_make_none() {
+    const TEXT: &str = "
+FROM oci:img:latest
+COPY busybox /bin/busybox
+ADD archive.tar /added
+RUN [\"/bin/busybox\", \"chmod\", \"640\", \"/added/dev/disk\"]
+RUN [\"/bin/busybox\", \"mv\", \"/added/dev/null\", \"/moved\"]
+FROM scratch
+COPY --from=0 / /
+";
+    let new_builder = || {
+        let builder = new_builder().with_busybox();
+        builder.file("Containerfile", TEXT);
+        builder
+    };
+    let expected = digest(&new_builder(), &[]);
+    let (uid, gid) = ordinary_user();
+    for driver in ["overlay", "vfs"] {
+        let user = new_builder().as_user(uid, gid);
+        assert_eq!(digest(&user, &["--storage-driver", driver]), expected, "{driver}");
+    }
 }
 
 #[test]

@@ -220,9 +220,9 @@ impl Error {
             Self::Xattr { operation: "set", name, .. } if name.starts_with("security.") => {
                 Some("`builder doctor` tells what denies it; `--isolation trace` keeps it in a table instead")
             }
-            Self::Device { .. } => {
-                Some("device nodes are for real root; `--isolation trace` keeps them in a table instead")
-            }
+            Self::Device { .. } => Some(
+                "use a store on a file system with user attributes, or `--isolation trace`, which keeps devices in a table",
+            ),
             Self::OverlayFeature { .. } => Some("mount the overlay with redirect_dir=off,metacopy=off"),
             Self::Io { source, .. } if is(source, Errno::NOSPC) => {
                 Some("the file system of the store is full")

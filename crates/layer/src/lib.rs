@@ -25,6 +25,7 @@ mod node;
 mod owners;
 mod pack;
 mod root;
+mod stand_in;
 mod tar;
 mod unpack;
 mod walk;

@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, futimens, makedev, mkdirat, mknodat, openat,
-    symlinkat, utimensat,
+    AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, futimens, mkdirat, mknodat, openat, symlinkat,
+    utimensat,
 };
 use rustix::io::Errno;
 
@@ -20,6 +20,7 @@ use crate::error::Context;
 use crate::metadata::{Device, FileKind, Metadata, Timestamp};
 use crate::owners::Owners;
 use crate::root::{HANDLE, READ_DIR, Root, link_target};
+use crate::stand_in;
 use crate::xattr::{self, Xattrs};
 
 /// A regular file that must not be there yet.
@@ -73,6 +74,12 @@ impl Opened {
                 let (file, metadata) = root.open_file_exact(path)?;
                 opened.node = Node::of(&metadata);
                 opened.metadata = metadata;
+                if metadata.size == 0
+                    && let Some((kind, device)) = stand_in::read(&file, path)?
+                {
+                    (opened.node.kind, opened.node.device) = (kind, device);
+                    return Ok(opened);
+                }
                 opened.node.attributes.xattrs = xattr::read_carried(&file, path)?;
                 root.owners().complete(&mut opened.node.attributes.xattrs, metadata.inode);
                 opened.file = Some(file);
@@ -126,7 +133,7 @@ impl Node {
             if owners.is_in_table() {
                 return openat(parent, name, NEW_FILE, private).map(drop);
             }
-            mknodat(parent, name, kind, private, makedev(self.device.major, self.device.minor))
+            stand_in::make(parent, name, kind, self.device)
         };
         match self.kind {
             FileKind::Directory => mkdirat(parent, name, Mode::RWXU),

@@ -14,6 +14,7 @@ use rustix::fs::{XattrFlags, fgetxattr, fgetxattr_query, flistxattr, flistxattr_
 use rustix::io::Errno;
 
 use crate::Error;
+use crate::stand_in;
 
 /// Extended attributes by full name.
 pub type Xattrs = BTreeMap<OsString, Vec<u8>>;
@@ -23,8 +24,10 @@ const MAX_SIZE: usize = 64 * 1024;
 
 /// Whether an attribute of this name travels with the image.
 pub(crate) fn is_carried(name: &OsStr) -> bool {
+    let is_ours = name == stand_in::ATTRIBUTE;
     let name = name.as_bytes();
-    name == b"security.capability" || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
+    name == b"security.capability"
+        || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") && !is_ours)
 }
 
 /// The attributes of `file` that travel with the image; `path` is for messages.
