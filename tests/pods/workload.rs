@@ -4,9 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use serde_json::json;
 use tempfile::TempDir;
-use test_support::{Debian, write_image};
+use test_support::{Debian, TestBuilder};
 
 /// A Containerfile, and whether it is about Debian.
 pub(crate) struct Workload {
@@ -117,10 +116,14 @@ impl Workload {
     }
 }
 
+/// The Debian is an image as a registry has them, so it is unpacked in each pod.
 fn add_debian(dir: &Path) {
     let debian = Debian::in_dir(Path::new(env!("CARGO_TARGET_TMPDIR")));
-    let config = json!({ "architecture": oci::Platform::host().architecture, "os": "linux", "config": {} });
-    write_image(&dir.join("debian"), config, &[fs::read(debian.root_fs()).unwrap()]);
+    let builder = TestBuilder::new(env!("CARGO_BIN_EXE_builder"));
+    fs::copy(debian.root_fs(), builder.dir().join("root.tar")).unwrap();
+    builder.file("Containerfile", "FROM scratch\nADD root.tar /\n");
+    let output = format!("--output=type=oci,tar=false,dest={}/debian", dir.display());
+    builder.run(&["build", &output, "."]).success();
     fs::create_dir(dir.join("packages")).unwrap();
     for package in debian.packages() {
         fs::copy(&package, dir.join("packages").join(package.file_name().unwrap())).unwrap();
