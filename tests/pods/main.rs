@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use test_support::{ImageTree, Medium, Output, Pod, Profile, RootFs, assert_same_image, check_layout, each};
 
 use image::{Image, special_entries};
-use workload::{COPY, PACKAGES, RUN, RUN_DYNAMIC, USERS, Workload};
+use workload::{CHROOT, COPY, PACKAGES, RUN, RUN_DYNAMIC, USERS, Workload};
 
 /// An image, or what the build said instead, by the name of the pod.
 type Built = (String, Result<Image, Output>);
@@ -30,6 +30,13 @@ fn files_are_copied_into_the_same_image_everywhere() {
 #[test]
 fn a_command_runs_into_the_same_image_everywhere() {
     let _tree = built_everywhere(&RUN);
+}
+
+#[test]
+fn a_step_changes_its_root_where_the_pod_denies_it() {
+    let pods = ["privileged", "root-nocaps", "restricted-crio", "restricted"];
+    let all = pods.map(|name| (Profile::named(name), Medium::Disk));
+    assert_same_image(build_in(all, &CHROOT).into_iter().map(with_digest));
 }
 
 #[test]

@@ -20,6 +20,16 @@ pub(crate) const COPY: Workload = Workload::new("COPY", "FROM scratch\nCOPY . /\
 pub(crate) const RUN: Workload =
     Workload::new("RUN", "FROM scratch\nCOPY busybox /bin/sh\nRUN echo x > /f\n");
 
+/// A call that pods without `CAP_SYS_CHROOT` deny.
+pub(crate) const CHROOT: Workload = Workload::new(
+    "chroot",
+    r#"FROM scratch
+COPY busybox /bin/busybox
+COPY busybox /root/bin/sh
+RUN ["/bin/busybox", "chroot", "/root", "/bin/sh", "-c", "cd ..; echo x > /f; exec /bin/sh -c 'echo y >> f'"]
+"#,
+);
+
 /// Users, files that belong to them, and what they may not do.
 pub(crate) const USERS: Workload = Workload::new(
     "users",

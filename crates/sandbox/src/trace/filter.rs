@@ -14,13 +14,16 @@ enum Action {
     Answer,
     /// The tracer changes its arguments.
     Rewrite,
+    /// The tracer answers it, at a signal. Of several filters the strictest answer counts, and this is stricter than the
+    /// errno that a pod's filter may have for it.
+    Trap,
     /// It fails with this errno.
     Fail(i32),
     /// The kernel carries it out.
     Allow,
 }
 
-use Action::{Allow, Answer, Fail, Rewrite};
+use Action::{Allow, Answer, Fail, Rewrite, Trap};
 
 /// When an entry of the table is meant.
 #[derive(Clone, Copy, Debug)]
@@ -160,7 +163,7 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_utimensat, Always, Answer),
     (libc::SYS_truncate, Always, Answer), (libc::SYS_statfs, Always, Answer),
     (libc::SYS_chdir, Always, Answer), (libc::SYS_fchdir, Always, Answer), (libc::SYS_getcwd, Always, Answer),
-    (libc::SYS_chroot, Always, Answer), (libc::SYS_umask, Always, Answer),
+    (libc::SYS_chroot, Always, Trap), (libc::SYS_umask, Always, Answer),
     (libc::SYS_setxattr, Always, Answer), (libc::SYS_lsetxattr, Always, Answer), (libc::SYS_fsetxattr, Always, Answer),
     (libc::SYS_getxattr, Always, Answer), (libc::SYS_lgetxattr, Always, Answer), (libc::SYS_fgetxattr, Always, Answer),
     (libc::SYS_listxattr, Always, Answer), (libc::SYS_llistxattr, Always, Answer),
@@ -240,6 +243,9 @@ const TABLE: &[(c_long, When, Action)] = &[
     (libc::SYS_ioctl, Is(1, &[TIOCSTI, TIOCLINUX, FIOSETOWN, SIOCSPGRP]), PERM),
     (libc::SYS_ioctl, Is(1, HARMLESS), Allow), (libc::SYS_ioctl, IsOfType(1, OF_FILE_SYSTEMS), Fail(libc::ENOTTY)),
 ];
+
+/// What tells a signal of this filter from that of another one: `si_errno` (sigaction(2), SIGSYS).
+pub(super) const TRAP: i32 = 0x6275;
 
 /// Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
@@ -337,6 +343,7 @@ fn verdict(action: Action) -> sock_filter {
     answer(match action {
         Answer => libc::SECCOMP_RET_USER_NOTIF,
         Rewrite => libc::SECCOMP_RET_TRACE,
+        Trap => libc::SECCOMP_RET_TRAP | TRAP.cast_unsigned(),
         Fail(errno) => libc::SECCOMP_RET_ERRNO | errno.cast_unsigned(),
         Allow => libc::SECCOMP_RET_ALLOW,
     })
@@ -408,6 +415,7 @@ mod tests {
             assert_eq!(answer_to(number, [0; 6]), NOTIFY, "{number}");
         }
         assert_eq!(answer_to(libc::SYS_execve, [0; 6]), libc::SECCOMP_RET_TRACE);
+        assert_eq!(answer_to(libc::SYS_chroot, [0; 6]), libc::SECCOMP_RET_TRAP | 0x6275);
     }
 
     #[test]

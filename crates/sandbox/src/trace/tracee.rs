@@ -10,6 +10,7 @@ use nix::sys::ptrace;
 use nix::unistd::Pid as NixPid;
 use rustix::io::Errno;
 
+use super::filter::TRAP;
 use super::kernel::{self, Resume, Status};
 use super::memory::{Memory, PAGE, from_nix, word};
 
@@ -77,6 +78,15 @@ impl Tracee {
 
     pub(super) fn set_registers(&self, registers: &Registers) -> Result<(), Errno> {
         ptrace::setregs(NixPid::from_raw(self.tid), *registers).map_err(from_nix)
+    }
+
+    /// Whether the signal that the thread is about to get is one by which the filter has us answer a call.
+    pub(super) fn is_trapped(&self) -> bool {
+        /// Sent by a filter (sigaction(2)).
+        const SYS_SECCOMP: i32 = 1;
+        ptrace::getsiginfo(NixPid::from_raw(self.tid)).is_ok_and(|signal| {
+            (signal.si_signo, signal.si_code, signal.si_errno) == (libc::SIGSYS, SYS_SECCOMP, TRAP)
+        })
     }
 
     /// Makes the system call at whose entry the thread stands fail without being carried out.

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use libc::user_regs_struct as Registers;
 use rustix::io::Errno;
 
+use super::calls::Call;
 use super::exec;
 use super::kernel::{self, Resume, Status};
 use super::rewrite::{Pending, Rewrite};
@@ -80,10 +82,16 @@ impl Tracer {
 
     /// A thread is about to get a signal.
     fn signalled(&self, tid: i32, signal: i32) -> Result<(), Errno> {
+        /// What the kernel has calls return that it starts over or not, as the signal is handled.
+        const RESTART: i64 = -512;
+        let tracee = Tracee::new(tid);
+        if signal == libc::SIGSYS && tracee.is_trapped() {
+            let mut registers = tracee.registers()?;
+            registers.rax = self.answer(tid, &registers).cast_unsigned();
+            tracee.set_registers(&registers)?;
+            return kernel::resume(tid, Resume::Freely, 0);
+        }
         if self.supervisor.pipes.was_interrupted(tid) {
-            /// What the kernel has calls return that it starts over or not, as the signal is handled.
-            const RESTART: i64 = -512;
-            let tracee = Tracee::new(tid);
             let mut registers = tracee.registers()?;
             if registers.rax.cast_signed() == i64::from(-libc::EINTR) {
                 registers.rax = RESTART.cast_unsigned();
@@ -91,6 +99,16 @@ impl Tracer {
             }
         }
         kernel::resume(tid, Resume::Freely, signal)
+    }
+
+    /// The answer to a call that the kernel does not make.
+    fn answer(&self, tid: i32, own: &Registers) -> i64 {
+        let args = [own.rdi, own.rsi, own.rdx, own.r10, own.r8, own.r9];
+        let task = self.supervisor.tasks.task(tid).ok_or(Errno::SRCH);
+        let answer = task.and_then(|task| {
+            Call::stopped(&self.supervisor, task, own.orig_rax.cast_signed(), args).answer_stopped()
+        });
+        answer.unwrap_or_else(|errno| i64::from(-errno.raw_os_error()))
     }
 
     fn ended(&mut self, tid: i32, exit: Exit) -> Option<Exit> {

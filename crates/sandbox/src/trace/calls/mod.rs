@@ -80,6 +80,14 @@ impl<'a> Call<'a> {
         Self { supervisor, waiting: None, number, args, task, memory }
     }
 
+    /// The value with which a call ends that nobody else can answer.
+    pub(super) fn answer_stopped(&self) -> Result<i64> {
+        match self.dispatch()? {
+            Answer::Value(value) => Ok(value),
+            Answer::File { .. } | Answer::Proceed | Answer::Later => Err(Errno::NOSYS),
+        }
+    }
+
     fn dispatch(&self) -> Result {
         match self.number {
             libc::SYS_open | libc::SYS_openat | libc::SYS_creat => self.open(),
