@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno as Os;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus};
+use rustix::process::{DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, WaitStatus};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -38,6 +38,13 @@ impl Life {
         }
         Ok(())
     }
+}
+
+/// Keeps other processes of the same user from this one's memory, environment and open files; the next program that it
+/// executes has to do that itself (`proc(5)`, prctl(2) `PR_SET_DUMPABLE`).
+pub(crate) fn hide_memory() -> Result<(), Error> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .attempt("prctl(PR_SET_DUMPABLE)", || "hide the builder's memory".to_owned())
 }
 
 /// Waits until `fd` is readable or at its end, at most for `timeout`.

@@ -4,7 +4,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
-use crate::process::{kill, retry};
+use crate::process::{hide_memory, kill, retry};
 use crate::sys;
 
 /// Signals by which someone tells the builder something.
@@ -18,6 +18,10 @@ pub(crate) fn passed_on() -> SigSet {
 
 /// Stays until `child` ended, then ends in the same way.
 pub(crate) fn supervise(child: Pid, signals: &SigSet) -> ! {
+    // Its arguments and its environment may hold credentials.
+    if hide_memory().is_err() {
+        end_as(kill(child).ok());
+    }
     let Ok(inbox) = SignalFd::new(signals) else { end_as(kill(child).ok()) };
     loop {
         let signal = match inbox.read_signal() {

@@ -3,12 +3,12 @@
 use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno as Os;
-use rustix::process::{DumpableBehavior, Pid, WaitOptions, WaitStatus};
+use rustix::process::{Pid, WaitOptions, WaitStatus};
 
 use super::{Report, command};
 use crate::errno::Errno;
 use crate::error::{Attempt, Error};
-use crate::process::{Life, retry};
+use crate::process::{Life, hide_memory, retry};
 use crate::root;
 use crate::spec::{Exit, RunSpec};
 use crate::sys::{self, Forked};
@@ -27,8 +27,7 @@ pub(super) fn main(spec: RunSpec, keeper: Life, control: &UnixStream) -> Result<
         }
         Forked::Parent(command) => {
             // Nothing of this process is for the step's eyes. Its capabilities protect it as well.
-            rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-                .attempt("prctl(PR_SET_DUMPABLE)", || "protect the step's init".to_owned())?;
+            hide_memory()?;
             drop(spec);
             let exit = reap_until(command)?;
             wire::send(control, &Report::Ended(exit)).attempt("write", || "report the exit".to_owned())

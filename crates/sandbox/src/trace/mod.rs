@@ -51,7 +51,7 @@ use crate::errno::Errno;
 use crate::error::{Attempt, Error};
 use crate::facts::Denial;
 use crate::mounts::open_path;
-use crate::process::{Life, retry};
+use crate::process::{Life, hide_memory, retry};
 use crate::spec::{Exit, Protection, RunSpec};
 use crate::step::Report;
 use crate::sys::{self, Forked};
@@ -205,6 +205,8 @@ fn follow(
 ) -> Result<Exit, Error> {
     let tid = command.as_raw_pid();
     kernel::seize(tid, tracer::OPTIONS).attempt("ptrace(PTRACE_SEIZE)", starting)?;
+    // Not before: who cannot be looked into has children who cannot be traced.
+    hide_memory()?;
     // Not before: nobody may trace who has more rights.
     capabilities::hold_only(CapabilitySet::OF_SUPERVISOR)?;
     wire::send(&child, &()).attempt("write", starting)?;

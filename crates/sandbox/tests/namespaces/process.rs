@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_user_who_does_not_exist_is_named", &[Who::Single], a_missing_user_is_named),
     ("a_group_who_does_not_exist_is_named", &[Who::Subordinate], a_missing_group_is_named),
     ("the_environment_is_exact", Who::ALL, the_environment_is_exact),
+    ("nobody_looks_into_the_builder", Who::ALL, nobody_looks_into_the_builder),
     ("no_descriptors_are_inherited", Who::ALL, no_descriptors_are_inherited),
     ("signals_and_umask_are_default", Who::ALL, signals_and_umask_are_default),
     ("the_host_name_is_the_given_one", Who::ALL, the_host_name_is_the_given_one),
@@ -81,9 +82,9 @@ fn a_missing_group_is_named(setting: &Setting) {
     assert_eq!(run(&beyond).unwrap_err(), Error::IdNotMapped { kind: IdKind::Gid, id: last + 1 });
 }
 
+#[expect(clippy::disallowed_methods, reason = "what the builder has is what must not be found")]
 fn the_environment_is_exact(setting: &Setting) {
-    let own = fs::read_to_string("/proc/self/environ").unwrap();
-    assert!(own.contains("BUILDER_SECRET=hunter2"));
+    assert_eq!(std::env::var("BUILDER_SECRET").unwrap(), "hunter2");
     let spec = RunSpec {
         argv: ["env"].map(Into::into).into(),
         env: vec![("PATH".to_owned(), "/bin".to_owned()), ("A".to_owned(), "b = c\nd".to_owned())],
@@ -186,6 +187,12 @@ fn without_network_only_loopback(setting: &Setting) {
         )
     };
     assert!(success(&spec).ends_with("1\nup\n"));
+}
+
+fn nobody_looks_into_the_builder(setting: &Setting) {
+    let hidden = rustix::process::DumpableBehavior::NotDumpable;
+    assert_eq!(rustix::process::dumpable_behavior().unwrap(), hidden);
+    assert_eq!(setting.output_of("echo works"), "works\n");
 }
 
 fn process_1_is_the_command(setting: &Setting) {
