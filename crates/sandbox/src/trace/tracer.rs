@@ -152,11 +152,21 @@ impl Tracer {
         let tracee = Tracee::new(tid);
         let registers = tracee.registers().map_err(gone)?;
         if matches!(registers.orig_rax.cast_signed(), libc::SYS_execve | libc::SYS_execveat) {
-            return exec::execute(&self.supervisor, tid, &mut self.put_off);
+            return self.execute(tid);
         }
         let Some(task) = self.supervisor.tasks.task(tid) else { return Err(Gone(None)) };
         if let Some(pending) = Rewrite::new(&self.supervisor, &task, &tracee, registers).carry_out()? {
             self.pending.insert(tid, pending);
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, tid: i32) -> Result<(), Gone> {
+        let Some(task) = self.supervisor.tasks.task(tid) else { return Err(Gone(None)) };
+        exec::execute(&self.supervisor, tid, &mut self.put_off)?;
+        if tid != task.tgid && self.supervisor.tasks.task(tid).is_none() {
+            // It took the place of the first thread, which said nothing of its end.
+            self.pending.remove(&task.tgid).into_iter().for_each(Pending::abandon);
         }
         Ok(())
     }

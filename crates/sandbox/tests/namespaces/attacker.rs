@@ -242,10 +242,9 @@ fn race(inside: &'static str, outside: String, kind: libc::c_int) {
     std::thread::spawn(move || {
         loop {
             drop(std::os::unix::fs::symlink(&target, "/tmp/link"));
+            drop(fs::hard_link(inside, "/tmp/other"));
+            drop(fs::rename("/tmp/other", "/tmp/dir/socket"));
             drop(fs::rename("/tmp/link", "/tmp/dir/socket"));
-            drop(fs::remove_file("/tmp/dir/socket"));
-            drop(fs::hard_link(inside, "/tmp/dir/socket"));
-            drop(fs::remove_file("/tmp/dir/socket"));
         }
     });
     let moving = address_of("/tmp/dir/socket");
