@@ -29,6 +29,7 @@ mod proc;
 mod processor;
 mod rewrite;
 mod sockets;
+mod straight;
 mod supervisor;
 mod tasks;
 mod terminals;

@@ -155,10 +155,15 @@ impl View {
         mount.and_then(|index| self.mounts.get(index)).map_or(Shown::Files, |mount| mount.shown)
     }
 
+    /// Whether a file is in a file system of processes.
+    pub(super) fn is_of_processes(&self, stat: &Stat) -> bool {
+        self.mounts.iter().any(|mount| mount.shown == Shown::Proc && mount.id.device == stat.st_dev)
+    }
+
     /// What is mounted exactly at `path`.
     pub(super) fn mounted_at(&self, path: &Path) -> Result<Option<Place>, Errno> {
         let Some((index, mount)) =
-            self.mounts.iter().enumerate().rev().find(|(_, mount)| mount.target == path)
+            self.mounts.iter().enumerate().rev().find(|(_, mount)| mount.target.as_os_str() == path)
         else {
             return Ok(None);
         };
@@ -168,7 +173,10 @@ impl View {
 
     /// Whether something is mounted at `path`, or at one of the directories above it.
     pub(super) fn is_mounted(&self, path: &Path) -> bool {
-        self.mounts.iter().any(|mount| path.starts_with(&mount.target))
+        // Canonical paths are compared faster as they stand than name by name.
+        let path = path.as_os_str().as_bytes();
+        let below = |mount: &MountPoint| path.strip_prefix(mount.target.as_os_str().as_bytes());
+        self.mounts.iter().filter_map(below).any(|rest| matches!(rest.first(), None | Some(b'/')))
     }
 
     /// Whether something is mounted at `path` itself or below it: then it cannot be removed or renamed.

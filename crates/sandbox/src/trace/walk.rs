@@ -4,10 +4,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, openat, openat2, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::credentials::Credentials;
@@ -15,6 +15,7 @@ use super::owners::Owners;
 use super::permission::{Wish, check};
 use super::place::{FileId, HANDLE, Place, Shown, View};
 use super::proc::{self, Magic};
+use super::straight::Straight;
 use super::supervisor::Supervisor;
 use super::tasks::{Task, Tasks};
 use crate::mount_points::LINKS;
@@ -110,21 +111,61 @@ impl<'a> Walk<'a> {
 
     /// Looks `path` up from `start`, or from the root of the process if it begins with a slash.
     pub(super) fn find(&self, start: &Arc<Place>, path: &[u8], last: Last) -> Result<Found, Errno> {
+        self.look_up(start, path, last, |straight| straight.find(last), Ok)
+    }
+
+    /// As [`Self::find`], for what must be there.
+    pub(super) fn existing(&self, start: &Arc<Place>, path: &[u8], last: Last) -> Result<Place, Errno> {
+        self.look_up(start, path, last, |straight| straight.entry(last), Found::existing)
+    }
+
+    /// From the beginning and behind each link, what is left may be a path that the kernel can look up `at_once`.
+    fn look_up<T>(
+        &self,
+        start: &Arc<Place>,
+        path: &[u8],
+        last: Last,
+        at_once: impl Fn(&Straight<'_>) -> Result<Option<T>, Errno>,
+        found: impl Fn(Found) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
         if path.is_empty() {
             return Err(Errno::NOENT);
-        }
-        if let Some(found) = self.find_at_once(start, path, last)? {
-            return Ok(found);
         }
         let mut progress =
             Progress { at: Arc::clone(start), rest: Vec::new(), links: 0, wants_directory: false };
         self.push(&mut progress, path)?;
         loop {
+            if let Some(straight) = self.straight(&progress)
+                && let Some(done) = at_once(&straight)?
+            {
+                return Ok(done);
+            }
+            if let Some(end) = self.walk_to_link(&mut progress, last)? {
+                return found(end);
+            }
+        }
+    }
+
+    /// What is left of a path, if the kernel may look it up.
+    ///
+    /// Only for who may search every directory, as nobody else's rights are looked at.
+    fn straight<'p>(&self, progress: &'p Progress) -> Option<Straight<'p>> {
+        let is_free = matches!(self.bound, Bound::None) && !self.no_links;
+        let (at, names) = (&progress.at, &progress.rest);
+        let may = is_free && self.credentials.may_search_all();
+        if may { Straight::new(self.view, at, names, progress.wants_directory) } else { None }
+    }
+
+    /// Goes on name by name, until one is a link that is followed; returns something if the path ends before.
+    fn walk_to_link(&self, progress: &mut Progress, last: Last) -> Result<Option<Found>, Errno> {
+        let links = progress.links;
+        while progress.links == links {
             let Some(name) = progress.rest.pop() else {
                 // The path ended in `.` or `..`, or is the root.
                 let entry = Some(progress.at.duplicate()?);
                 let wants_directory = progress.wants_directory;
-                return Ok(Found { parent: progress.at, name: OsString::new(), entry, wants_directory });
+                let parent = Arc::clone(&progress.at);
+                return Ok(Some(Found { parent, name: OsString::new(), entry, wants_directory }));
             };
             let is_last = progress.rest.is_empty();
             match name.as_bytes() {
@@ -134,12 +175,13 @@ impl<'a> Walk<'a> {
                     progress.at = self.parent(&progress.at)?;
                 }
                 _ => {
-                    if let Some(found) = self.step(&mut progress, name, is_last, last)? {
-                        return Ok(found);
+                    if let Some(found) = self.step(progress, name, is_last, last)? {
+                        return Ok(Some(found));
                     }
                 }
             }
         }
+        Ok(None)
     }
 
     /// Looks up one name; returns something if it was the last one.
@@ -231,53 +273,6 @@ impl<'a> Walk<'a> {
             Bound::InRoot(root) => Ok(Arc::clone(root)),
             Bound::Beneath(_) => Err(Errno::XDEV),
         }
-    }
-
-    /// The usual case in one system call: a path without links and `..` that meets no mount.
-    ///
-    /// Only for who may search every directory, as nobody else's rights are looked at.
-    fn find_at_once(&self, start: &Arc<Place>, path: &[u8], last: Last) -> Result<Option<Found>, Errno> {
-        if !self.credentials.may_search_all() || self.no_links || !matches!(self.bound, Bound::None) {
-            return Ok(None);
-        }
-        let (start, relative) = match path.strip_prefix(b"/") {
-            Some(relative) => (Arc::clone(&self.task.directories.root), relative),
-            None => (Arc::clone(start), path),
-        };
-        let relative = Path::new(OsStr::from_bytes(relative));
-        let is_plain = |component| matches!(component, Component::Normal(_));
-        let (Some(parent), Some(name)) = (relative.parent(), relative.file_name()) else { return Ok(None) };
-        if start.mount.is_some() || path.ends_with(b"/") || !relative.components().all(is_plain) {
-            return Ok(None);
-        }
-        let target = start.path.join(relative);
-        if path.ends_with(b"/.") || self.view.is_mounted(&target) {
-            return Ok(None);
-        }
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let directory = if parent.as_os_str().is_empty() {
-            start
-        } else {
-            match openat2(&start.fd, parent, HANDLE | OFlags::DIRECTORY, Mode::empty(), resolve) {
-                Ok(fd) => Arc::new(Place { fd, path: start.path.join(parent), mount: None }),
-                // A link, or anything that the long way explains better.
-                Err(Errno::NOENT) => return Err(Errno::NOENT),
-                Err(_) => return Ok(None),
-            }
-        };
-        let entry = match openat(&directory.fd, name, HANDLE, Mode::empty()) {
-            Ok(fd) => Some(Place { fd, path: target, mount: None }),
-            Err(Errno::NOENT) => None,
-            Err(_) => return Ok(None),
-        };
-        if last == Last::Follow
-            && let Some(entry) = &entry
-            && FileType::from_raw_mode(entry.stat()?.st_mode) == FileType::Symlink
-        {
-            return Ok(None);
-        }
-        let name = name.to_owned();
-        Ok(Some(Found { parent: directory, name, entry, wants_directory: false }))
     }
 
     /// The entry `name` of a directory, or what is mounted there.

@@ -15,6 +15,7 @@ use crate::setting::{Setting, Who, run, success};
 
 pub(crate) const TESTS: &[Test] = &[
     ("devices_work", Who::ALL, devices_work),
+    ("paths_go_through_mounts_and_links_and_back", Who::ALL, paths_go_through_mounts_and_back),
     ("what_concerns_the_machine_is_hidden_or_read_only", Who::ALL, the_machine_is_hidden),
     ("what_concerns_the_machine_can_be_uncovered", Who::NAMESPACES, the_machine_can_be_uncovered),
     ("proc_is_new_where_the_kernel_allows", Who::NAMESPACES, proc_is_new_where_allowed),
@@ -43,6 +44,15 @@ fn devices_work(setting: &Setting) {
         readlink /dev/ptmx; stat -c %F /dev/pts/ptmx; : <> /dev/ptmx";
     let expected = "3\n4\nshm\nfd\n666\n1777\npts/ptmx\ncharacter special file\n";
     assert_eq!(setting.output_of(script), expected);
+}
+
+fn paths_go_through_mounts_and_back(setting: &Setting) {
+    let script = "cd /tmp; mkdir -p a/b; echo f > a/f; ln -s a l; ln -s ../tmp/l/b/../f far; ln -s f a/near
+        cat l/b/../f /tmp/a/./b/.././f far /tmp//l/near /dev/shm/../../tmp/a/f /proc/self/../../tmp/l/f
+        cd l/b; cat ../f ../../a/b/../near; for path in / ./ /.. /../b; do [ -d $path ] || echo $path; done
+        for path in f/ f/. f/.. none/.. none/../f near/ near/../f b/../../f; do [ -e /tmp/a/$path ] && echo $path; done
+        : > /dev/shm/../null && [ -c /dev/shm/../../dev/pts/../null ] && [ -e /dev/../proc/self/stat ] && echo all";
+    assert_eq!(setting.output_of(script), "f\n".repeat(8) + "/../b\nall\n");
 }
 
 fn the_machine_is_hidden(setting: &Setting) {

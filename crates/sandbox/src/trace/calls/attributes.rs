@@ -131,14 +131,14 @@ impl Call<'_> {
             let seconds = |word: u64| Timespec { tv_sec: word.cast_signed(), tv_nsec: 0 };
             Some([seconds(access), seconds(modification)])
         };
-        self.change_times(&self.find(libc::AT_FDCWD, &path, Last::Follow)?.existing()?, times)
+        self.change_times(&self.existing(libc::AT_FDCWD, &path, Last::Follow)?, times)
     }
 
     pub(super) fn utimes(&self, dirfd: i32, path: usize) -> Result {
         let place = if self.args[path] == 0 {
             self.file(dirfd)?
         } else {
-            self.find(dirfd, &self.path(path)?, Last::Follow)?.existing()?
+            self.existing(dirfd, &self.path(path)?, Last::Follow)?
         };
         let times = if self.args[path + 1] == 0 {
             None
@@ -213,7 +213,7 @@ impl Call<'_> {
     pub(super) fn truncate(&self) -> Result {
         let length = u64::try_from(self.args[1].cast_signed()).map_err(|_| Errno::INVAL)?;
         let path = self.path(0)?;
-        let place = self.find(libc::AT_FDCWD, &path, Last::Follow)?.existing()?;
+        let place = self.existing(libc::AT_FDCWD, &path, Last::Follow)?;
         match kind(self.stat_of(&place)?.st_mode) {
             FileType::RegularFile => {}
             FileType::Directory => return Err(Errno::ISDIR),

@@ -17,7 +17,7 @@ use crate::trace::walk::Last;
 impl Call<'_> {
     pub(super) fn chdir(&self) -> Result {
         let path = self.path(0)?;
-        self.go_to(self.find(libc::AT_FDCWD, &path, Last::Follow)?.existing()?)
+        self.go_to(self.existing(libc::AT_FDCWD, &path, Last::Follow)?)
     }
 
     pub(super) fn fchdir(&self) -> Result {
@@ -65,7 +65,7 @@ impl Call<'_> {
 
     pub(super) fn chroot(&self) -> Result {
         let path = self.path(0)?;
-        let place = self.find(libc::AT_FDCWD, &path, Last::Follow)?.existing()?;
+        let place = self.existing(libc::AT_FDCWD, &path, Last::Follow)?;
         self.check_enterable(&place)?;
         if !self.credentials().has(Capability::SYS_CHROOT) {
             return Err(Errno::PERM);

@@ -188,6 +188,14 @@ impl<'a> Call<'a> {
         Ok(Arc::new(place))
     }
 
+    /// What must be there.
+    fn existing(&self, dirfd: i32, path: &[u8], last: Last) -> Result<Place> {
+        if path.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        self.walk().existing(&self.start(dirfd, path)?, path, last)
+    }
+
     fn find(&self, dirfd: i32, path: &[u8], last: Last) -> Result<Found> {
         if path.is_empty() {
             return Err(Errno::NOENT);
@@ -197,17 +205,27 @@ impl<'a> Call<'a> {
 
     /// The path in an argument; or with `AT_EMPTY_PATH` and an empty one, the file `dirfd` itself.
     fn find_or_file(&self, dirfd: i32, path: usize, flags: i32) -> Result<Place> {
-        let is_empty_allowed = flags & libc::AT_EMPTY_PATH != 0;
-        let path = if self.args[path] == 0 && is_empty_allowed { Vec::new() } else { self.path(path)? };
-        if path.is_empty() && is_empty_allowed {
-            return if dirfd == libc::AT_FDCWD {
-                self.task.directories.cwd.duplicate()
-            } else {
-                self.file(dirfd)
-            };
+        self.path_or_file(dirfd, self.path_if_any(path, flags)?.as_deref(), flags)
+    }
+
+    fn path_or_file(&self, dirfd: i32, path: Option<&[u8]>, flags: i32) -> Result<Place> {
+        match path {
+            Some(path) => {
+                let last = if flags & libc::AT_SYMLINK_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
+                self.existing(dirfd, path, last)
+            }
+            None if dirfd == libc::AT_FDCWD => self.task.directories.cwd.duplicate(),
+            None => self.file(dirfd),
         }
-        let last = if flags & libc::AT_SYMLINK_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
-        self.find(dirfd, &path, last)?.existing()
+    }
+
+    /// The path in an argument; none if that is empty, and may be.
+    fn path_if_any(&self, path: usize, flags: i32) -> Result<Option<Vec<u8>>> {
+        let is_empty_allowed = flags & libc::AT_EMPTY_PATH != 0;
+        if self.args[path] == 0 && is_empty_allowed {
+            return Ok(None);
+        }
+        Ok(Some(self.path(path)?).filter(|path| !(path.is_empty() && is_empty_allowed)))
     }
 
     /// An open file of the process, of whatever kind.

@@ -206,7 +206,7 @@ impl Call<'_> {
             self.file(old.0)?
         } else {
             let last = if flags & libc::AT_SYMLINK_FOLLOW == 0 { Last::Keep } else { Last::Follow };
-            self.find(old.0, &old_path, last)?.existing()?
+            self.existing(old.0, &old_path, last)?
         };
         let disk = source.stat()?;
         let (found, _) = self.new_name(new.0, &self.path(new.1)?, false)?;

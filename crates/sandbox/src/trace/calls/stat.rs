@@ -1,6 +1,6 @@
 //! stat(2) in all its forms, access(2), readlink(2), statfs(2).
 
-use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, statfs, statx};
+use rustix::fs::{AtFlags, CWD, FileType, Stat, StatxFlags, statfs, statx};
 use rustix::io::Errno;
 
 use super::{Answer, Call, DONE, Result};
@@ -13,20 +13,29 @@ use crate::trace::walk::Last;
 
 impl Call<'_> {
     pub(super) fn fstat(&self) -> Result {
-        if self.int(0) < 0 {
+        let stat = self.stat_of_file(self.int(0))?;
+        self.write(1, bytes_of(&stat))?;
+        DONE
+    }
+
+    /// What is true of an open file; where it is matters in /proc alone.
+    fn stat_of_file(&self, fd: i32) -> Result<Stat> {
+        if fd < 0 {
             return Err(Errno::BADF);
         }
-        let name = format!("/proc/{}/fd/{}", self.task.tid, self.int(0));
+        let name = format!("/proc/{}/fd/{fd}", self.task.tid);
         let stat = match rustix::fs::statat(CWD, name, AtFlags::empty()) {
             Err(Errno::NOENT) => return Err(Errno::BADF),
             stat => stat?,
         };
+        if self.supervisor.view.is_of_processes(&stat) {
+            return self.stat_of(&self.file(fd)?);
+        }
         let stat = match self.supervisor.view.copies().original(&stat) {
             Some(original) => rustix::fs::fstat(&*original)?,
             None => stat,
         };
-        self.write(1, bytes_of(&self.supervisor.owners.correct(stat)))?;
-        DONE
+        Ok(self.supervisor.owners.correct(stat))
     }
 
     pub(super) fn stat_at(&self, dirfd: i32, path: usize, result: usize, flags: i32) -> Result {
@@ -34,7 +43,11 @@ impl Call<'_> {
         if flags & !KNOWN != 0 {
             return Err(Errno::INVAL);
         }
-        let stat = self.stat_of(&self.find_or_file(dirfd, path, flags)?)?;
+        let stat = match self.path_if_any(path, flags)? {
+            // This is how the C library makes an fstat(2).
+            None if dirfd != libc::AT_FDCWD => self.stat_of_file(dirfd)?,
+            path => self.stat_of(&self.path_or_file(dirfd, path.as_deref(), flags)?)?,
+        };
         self.write(result, bytes_of(&stat))?;
         DONE
     }
@@ -80,7 +93,7 @@ impl Call<'_> {
             let last = if flags & libc::AT_SYMLINK_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
             let mut walk = self.walk();
             walk.credentials = who;
-            walk.find(&self.start(dirfd, &path)?, &path, last)?.existing()?
+            walk.existing(&self.start(dirfd, &path)?, &path, last)?
         };
         let stat = self.stat_of(&place)?;
         if wish & 2 != 0 && self.is_read_only(&place) && kind(stat.st_mode) != FileType::CharacterDevice {
@@ -106,7 +119,7 @@ impl Call<'_> {
             }
             self.file(dirfd)?
         } else {
-            self.find(dirfd, &name, Last::Keep)?.existing()?
+            self.existing(dirfd, &name, Last::Keep)?
         };
         if kind(place.stat()?.st_mode) != FileType::Symlink {
             return Err(if name.is_empty() { Errno::NOENT } else { Errno::INVAL });
@@ -124,7 +137,7 @@ impl Call<'_> {
 
     pub(super) fn statfs(&self) -> Result {
         let path = self.path(0)?;
-        let place = self.find(libc::AT_FDCWD, &path, Last::Follow)?.existing()?;
+        let place = self.existing(libc::AT_FDCWD, &path, Last::Follow)?;
         let found = statfs(name_of(&place))?;
         self.write(1, bytes_of(&found))?;
         DONE

@@ -68,9 +68,9 @@ impl Call<'_> {
                 self.opened(self.int(0))
             }
             libc::SYS_lsetxattr | libc::SYS_lgetxattr | libc::SYS_llistxattr | libc::SYS_lremovexattr => {
-                self.find(libc::AT_FDCWD, &self.path(0)?, Last::Keep)?.existing()
+                self.existing(libc::AT_FDCWD, &self.path(0)?, Last::Keep)
             }
-            _ => self.find(libc::AT_FDCWD, &self.path(0)?, Last::Follow)?.existing(),
+            _ => self.existing(libc::AT_FDCWD, &self.path(0)?, Last::Follow),
         }
     }
 

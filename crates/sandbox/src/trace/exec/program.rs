@@ -61,7 +61,7 @@ impl Executor<'_> {
     }
 
     fn lookup(&self, start: &Arc<Place>, path: &[u8], last: Last) -> Result<Place, Errno> {
-        let place = Walk::new(self.supervisor, self.task).find(start, path, last)?.existing()?;
+        let place = Walk::new(self.supervisor, self.task).existing(start, path, last)?;
         if FileType::from_raw_mode(place.stat()?.st_mode) == FileType::Symlink {
             return Err(Errno::LOOP);
         }
