@@ -173,7 +173,7 @@ fn calls_that_older_filters_refuse_are_done_without_or_named() {
     openat2 (ENOSYS)        build needs openat2 (ENOSYS)  build needs openat2 (ENOSYS)  build needs openat2 (ENOSYS)
     process_vm_*            namespaces                    namespaces                    trace
     process_vm_* (ENOSYS)   namespaces                    namespaces                    trace
-    memfd_create            namespaces                    namespaces                    trace
+    memfd_create            namespaces                    namespaces                    RUN needs memfd_create
     close_range             namespaces                    namespaces                    trace
     ");
 }

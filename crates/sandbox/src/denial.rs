@@ -158,6 +158,17 @@ fn unset(call: &str, errno: Errno) -> Cause {
         ("unshare(CLONE_NEWUSER)", Errno::INVAL) => {
             ("unknown to this kernel, which has no user namespaces", None)
         }
+        ("setxattr", Errno::OPNOTSUPP) => (
+            "not supported by the file system of the state directory",
+            Some("put the state directory (`--root`) on a volume, such as an emptyDir"),
+        ),
+        ("landlock_create_ruleset", Errno::OPNOTSUPP) => (
+            "not enabled in this kernel",
+            Some("on the node: add landlock to the list `lsm=` of the kernel's command line"),
+        ),
+        ("landlock_create_ruleset", Errno::NOSYS) => {
+            ("unknown to this kernel", Some("use Linux 5.13 or later"))
+        }
         (_, Errno::NOSYS) => ("unknown to this kernel", Some("use Linux 5.12 or later")),
         (_, Errno::PERM | Errno::ACCES) => ("denied by a security module or the container runtime", None),
         _ => ("not supported by the kernel here", None),
@@ -203,6 +214,9 @@ mod tests {
             (OPEN, unshare, Errno::INVAL, "no user namespaces"),
             (OPEN, unshare, Errno::PERM, "security module"),
             (OPEN, "mount_setattr", Errno::NOSYS, "unknown to this kernel"),
+            (OPEN, "landlock_create_ruleset", Errno::OPNOTSUPP, "not enabled"),
+            (OPEN, "setxattr", Errno::OPNOTSUPP, "file system"),
+            (filtered, "landlock_create_ruleset", Errno::NOSYS, "by seccomp"),
         ];
         for (surroundings, call, errno, expected) in table {
             let (why, _) = surroundings.cause(call, errno);

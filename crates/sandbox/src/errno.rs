@@ -17,6 +17,7 @@ impl Errno {
     pub(crate) const NOSPC: Self = Self(libc::ENOSPC);
     pub(crate) const NOSYS: Self = Self(libc::ENOSYS);
     pub(crate) const USERS: Self = Self(libc::EUSERS);
+    pub(crate) const OPNOTSUPP: Self = Self(libc::EOPNOTSUPP);
     pub(crate) const NOEXEC: Self = Self(libc::ENOEXEC);
     pub(crate) const NOTDIR: Self = Self(libc::ENOTDIR);
     pub(crate) const ISDIR: Self = Self(libc::EISDIR);

@@ -7,6 +7,7 @@ use rustix::event::Timespec;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::Pid;
 
+use super::board::Board;
 use super::kernel::{self, Listener, Resume, Status};
 use super::memory::Memory;
 use super::{filter, receive_listener, send_listener, tracer};
@@ -25,11 +26,12 @@ const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// Supervises a child; to be called in a process of one thread without other children.
 pub(crate) fn supervise_a_child() -> Result<(), Error> {
     let (ours, theirs) = UnixStream::pair().attempt("socketpair", doing)?;
+    let board = Board::new().attempt("memfd_create", doing)?;
     let life = Life::of_this_process()?;
     match sys::fork()? {
         Forked::Child => {
             drop(ours);
-            let opened = life.bind().and_then(|()| be_supervised(&theirs));
+            let opened = life.bind().and_then(|()| be_supervised(&theirs, &board));
             let sent = wire::send(&theirs, &opened);
             sys::exit_now(i32::from(sent.is_err() || opened.is_err()));
         }
@@ -48,7 +50,8 @@ fn doing() -> String {
 }
 
 /// In the child: makes a call that the tracer sees, and one that the supervisor answers with a file.
-fn be_supervised(supervisor: &UnixStream) -> Result<(), Error> {
+fn be_supervised(supervisor: &UnixStream, board: &Board) -> Result<(), Error> {
+    board.put_up().attempt("mmap", doing)?;
     wire::receive::<()>(supervisor).attempt("read", doing)?;
     rustix::thread::set_no_new_privs(true).attempt("prctl(PR_SET_NO_NEW_PRIVS)", doing)?;
     let program = filter::trial(libc::SYS_getsid, libc::SYS_openat);
