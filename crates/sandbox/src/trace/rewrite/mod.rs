@@ -3,8 +3,8 @@
 //! The process is given a pointer to [the board](super::board), where no other thread of it can exchange what we checked,
 //! and names there that nobody can lead elsewhere: a file is opened as a handle by a call of ours (openat2(2), without
 //! links) that the thread makes first, and is then named by its descriptor, as `/proc/thread-self/fd/N`. Another thread
-//! may put some other file of the step there: one that the step has anyway. A socket is bound beside its name, and
-//! linked there afterwards.
+//! may put some other file of the step there: one that the step has anyway, and in a directory that is to be read only,
+//! Landlock lets nobody make a socket. A socket is bound beside its name, and linked there afterwards.
 //!
 //! Holding all others who share the memory would not do: the kernel writes to it for them, and for threads that die.
 //! Making the call for the process would tell the other end of a socket that we are the peer.
