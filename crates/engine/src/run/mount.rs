@@ -142,7 +142,8 @@ pub(super) fn limits(read_only: bool, flags: &std::collections::BTreeSet<MountFl
     Limits {
         access: if read_only { Access::ReadOnly } else { Access::ReadWrite },
         nosuid: flags.contains(&MountFlag::NoSuid),
-        nodev: flags.contains(&MountFlag::NoDev),
+        // As in the root: what a step may open of devices is in /dev.
+        nodev: true,
         noexec: flags.contains(&MountFlag::NoExec),
     }
 }

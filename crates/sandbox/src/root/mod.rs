@@ -30,11 +30,12 @@ pub(crate) fn enter(spec: &RunSpec) -> Result<(), Error> {
     let name = spec.rootfs.display().to_string();
     // pivot_root(2): the new root must be a mount point, which any directory becomes in this way.
     let root = clone_tree(&place, Depth::One, &name)?;
+    restrict(&root, dev::devices_of(spec.protection), Depth::One, &name)?;
     attach(&root, place, &name)?;
 
     let [proc, dev, sys] = DIRECTORIES;
     kernel::mount_proc(&mount_point(root.as_fd(), Path::new(proc), Kind::Directory)?, spec.protection)?;
-    dev::mount(&mount_point(root.as_fd(), Path::new(dev), Kind::Directory)?)?;
+    dev::mount(&mount_point(root.as_fd(), Path::new(dev), Kind::Directory)?, spec.protection)?;
     kernel::mount_sys(&mount_point(root.as_fd(), Path::new(sys), Kind::Directory)?, spec.protection)?;
     for mount in &spec.mounts {
         mount_one(root.as_fd(), mount)?;

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::path::PathBuf;
 
-use sandbox::{Access, Error, Limits, Link, Mount, RunSpec, Source, TmpfsStart};
+use sandbox::{Access, Error, Limits, Link, Mount, Protection, RunSpec, Source, TmpfsStart};
 
 use crate::Test;
 use crate::setting::{Setting, Who, run, success};
@@ -17,6 +17,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("swapped_links_never_lead_out", &[Who::Root, Who::Single, Who::Traced], swapped_links_never_lead_out),
     ("the_way_up_from_a_directory_that_was_moved_ends_inside", Who::ALL, the_way_up_ends_inside),
     ("the_builder_cannot_be_read_or_written", Who::ALL, the_builder_cannot_be_reached),
+    ("devices_are_opened_in_dev_alone", &[Who::Root], devices_are_opened_in_dev_alone),
+    ("nodes_of_the_machine_are_not_changed", &[Who::Pod, Who::Masked, Who::Traced], nodes_are_not_changed),
     ("processes_of_others_say_nothing", Who::ALL, processes_of_others_say_nothing),
     ("a_step_cannot_see_or_kill_the_builder", Who::ALL, the_builder_cannot_be_killed),
     ("removal_of_mount_points_spares_what_is_not_ours", Who::ALL, removal_spares_what_is_not_ours),
@@ -148,6 +150,24 @@ fn the_builder_cannot_be_reached(setting: &Setting) {
         [ $(readlink /proc/1/exe) ] && exit
         cat /proc/1/environ /proc/1/maps /proc/1/mem /proc/1/fd/* 2>/dev/null; ls /proc/1/root 2>/dev/null; true";
     assert_eq!(setting.output_of(script), "");
+}
+
+fn devices_are_opened_in_dev_alone(setting: &Setting) {
+    let script = "for null in /tmp/null /dev/new /dev/shm/null; do
+            busybox mknod $null c 1 3 && (echo > $null) 2>/dev/null && echo $null
+        done; echo > /dev/null && echo dev; chmod 600 /dev/null && stat -c %a /dev/null";
+    assert_eq!(setting.output_of(script), "dev\n600\n");
+    // The image has it all the same.
+    assert!(fs::metadata(setting.root().join("tmp/null")).unwrap().file_type().is_char_device());
+    let spec =
+        RunSpec { protection: Protection::Unmasked, ..setting.script("echo > /tmp/null && echo insecure") };
+    assert_eq!(success(&spec), "insecure\n");
+}
+
+/// They are shown where none can be made.
+fn nodes_are_not_changed(setting: &Setting) {
+    // What it would become if it were changed.
+    assert_eq!(setting.output_of("chmod 666 /dev/null 2>/dev/null || echo refused"), "refused\n");
 }
 
 fn processes_of_others_say_nothing(setting: &Setting) {
