@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -179,6 +180,34 @@ static int connect_to(const char *name, socklen_t length, int binds) {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     socklen_t size = offsetof(struct sockaddr_un, sun_path) + length;
     return binds ? bind(fd, (struct sockaddr *)&to, size) : connect(fd, (struct sockaddr *)&to, size);
+}
+
+static struct sockaddr_un exchanged = {AF_UNIX, "/tmp/own"};
+static volatile int is_over;
+
+static void *exchange(void *path) {
+    while (!is_over) {
+        strcpy(exchanged.sun_path, path);
+        strcpy(exchanged.sun_path, "/tmp/own");
+    }
+    return NULL;
+}
+
+/* Connects to a socket of its own, by an address that another thread exchanges; whoever has the other one will know. */
+static void race_to_connect(char *path) {
+    pthread_t other;
+    int own = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (bind(own, (struct sockaddr *)&exchanged, sizeof exchanged) || listen(own, 8))
+        printf("wrong: no socket: %m\n");
+    pthread_create(&other, NULL, exchange, path);
+    for (int round = 0; round < 2000; round++) {
+        int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        connect(fd, (struct sockaddr *)&exchanged, sizeof exchanged);
+        close(fd);
+        close(accept(own, NULL, NULL));
+    }
+    is_over = 1;
+    pthread_join(other, NULL);
 }
 
 /* Changes something in a directory elsewhere, which has a file `f` and an empty directory `d`. */
@@ -495,6 +524,7 @@ int main(int argc, char **argv) {
     for (int at = 2; at < argc && !strcmp(what, "read"); at++) read_file(argv[at]);
     for (int at = 2; at < argc && !strcmp(what, "write"); at++) write_elsewhere(argv[at]);
     if (!strcmp(what, "race")) race(argv[2]);
+    if (!strcmp(what, "race-to-connect")) race_to_connect(argv[2]);
     for (int at = 2; at < argc && !strcmp(what, "write-through"); at++) write_through(argv[at]);
     for (int at = 2; at < argc && !strcmp(what, "connect"); at++) {
         TRY(argv[at], connect_to(argv[at], strlen(argv[at]), 0));

@@ -2,6 +2,7 @@
 //! whoever runs it is among what it finds.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -111,13 +112,17 @@ fn sockets_of_others_are_out_of_reach() {
     for way in Way::ALL {
         let attack = Attack::new(way);
         let path = attack.builder.home().join("agent");
-        let _by_path = UnixListener::bind(&path).unwrap();
+        let by_path = UnixListener::bind(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
-        let _by_name = UnixListener::bind_addr(
-            &SocketAddr::from_abstract_name(path.as_os_str().as_encoded_bytes()).unwrap(),
-        );
+        let name = SocketAddr::from_abstract_name(path.as_os_str().as_encoded_bytes()).unwrap();
+        let by_name = UnixListener::bind_addr(&name).unwrap();
         let network = if way.has_namespaces() { "--network=none" } else { "" };
-        attack.reaches_nothing(network, &[&format!("connect {}", path.display())], &[]);
+        let tries = ["connect", "race-to-connect"].map(|how| format!("{how} {}", path.display()));
+        attack.reaches_nothing(network, &tries.each_ref().map(String::as_str), &[]);
+        for listener in [by_path, by_name] {
+            listener.set_nonblocking(true).unwrap();
+            assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "{way:?}");
+        }
     }
 }
 

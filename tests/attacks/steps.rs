@@ -65,7 +65,7 @@ pub(crate) fn attacker() -> &'static [u8] {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/attacks/attacker.c");
         let mut command = Command::new("cc");
         let status = command
-            .args(["-static", "-O1", "-Wall", "-Wextra", "-Werror", source, "-o"])
+            .args(["-static", "-pthread", "-O1", "-Wall", "-Wextra", "-Werror", source, "-o"])
             .arg(&program)
             .status();
         assert!(status.unwrap().success(), "a C compiler");
