@@ -117,3 +117,23 @@ fn in_every_pod_each_refusal_has_its_cure() {
         }
     });
 }
+
+#[test]
+fn a_pod_without_landlock_learns_it_with_the_cure() {
+    let root_fs = RootFs::new().program(env!("CARGO_BIN_EXE_builder"), "usr/bin/builder");
+    let pod = Pod::new(Profile::named("restricted"), &root_fs)
+        .empty_dir("/work", Medium::Disk)
+        .env("BUILDER_ROOT", "/work/state")
+        .deny_syscalls(&["landlock_create_ruleset"]);
+    let output = pod.run(&["builder", "doctor"]).success();
+    assert_eq!(answers(&output).last().map(String::as_str), Some("no"), "{output}");
+    let text = output.text();
+    assert!(text.contains("builds use isolation: trace without Landlock"), "{output}");
+    assert!(
+        text.contains(
+            "- Landlock: in the pod's securityContext set `seccompProfile: {type: RuntimeDefault}`"
+        ),
+        "{output}"
+    );
+    assert!(text.contains("allows landlock_create_ruleset"), "{output}");
+}
