@@ -51,7 +51,7 @@ const ROWS: [(&str, &str, &str); 24] = [
 ///
 /// `TYPE` is the type, with an id that nothing else has for a cache, and `NEW` such an id. There are a secret `s`, an
 /// ssh agent, a cache `held` that another builder is using, and something mounted at `outer/sub` in the context.
-const MOUNTS: [(&str, &str, &str); 32] = [
+const MOUNTS: [(&str, &str, &str); 33] = [
     ("bind", "type=bnid", "RUN --mount=target=/s{} true"),
     ("cache|tmpfs|secret|ssh", "type=TYPE", "RUN --mount=target=/s{} ls /s > /seen"),
     ("bind|cache|tmpfs|ssh", "target|dst|destination=/s", "WORKDIR /w\nRUN --mount=type=TYPE{} LIST"),
@@ -83,7 +83,8 @@ const MOUNTS: [(&str, &str, &str); 32] = [
         "readwrite|rw=false",
         "RUN --mount=type=TYPE,target=/s{} touch /s/f && touch /seen; true",
     ),
-    ("bind|cache", "nosuid|nodev|noexec", "RUN --mount=type=TYPE,target=/s{} MOUNTED"),
+    ("bind|cache", "nosuid|noexec", "RUN --mount=type=TYPE,target=/s{} MOUNTED"),
+    ("bind|cache", "nodev=false", "RUN --mount=type=TYPE,target=/s{} MOUNTED"),
     ("tmpfs", "noexec", "RUN --mount=type=tmpfs,target=/s{} MOUNTED"),
     ("tmpfs", "nosuid|nodev=false", "RUN --mount=type=tmpfs,target=/s{} MOUNTED"),
     ("bind", "bind-nonrecursive", "RUN --mount=type=bind,source=outer,target=/s{} ls /s/sub > /seen"),

@@ -64,8 +64,9 @@ impl Kind {
     fn always(self, key: Key) -> bool {
         match key {
             Key::ReadOnly => matches!(self, Self::Secret | Self::Ssh),
-            Key::NoSuid | Key::NoDev => self == Self::Tmpfs,
-            Key::PrivatePropagation => true,
+            Key::NoSuid => self == Self::Tmpfs,
+            // What a step may open of devices is in /dev.
+            Key::PrivatePropagation | Key::NoDev => true,
             _ => false,
         }
     }
@@ -118,8 +119,8 @@ struct Draft {
 impl Draft {
     fn set(&mut self, option: &MountOption, expand: Expand<'_>) -> Result<(), Diagnostic> {
         match option.key {
-            // Both are settled before: the one is the kind, the other has been warned of.
-            Key::Type | Key::WithoutEffect | Key::PrivatePropagation => {}
+            // They are settled before: one is the kind, one has been warned of, and the others are always so.
+            Key::Type | Key::WithoutEffect | Key::PrivatePropagation | Key::NoDev => {}
             Key::From => self.from = Some(text(option, expand)?).filter(|from| !from.is_empty()),
             Key::Source => self.source = Some(text(option, expand)?),
             Key::Target => self.target = Some(text(option, expand)?),
@@ -138,7 +139,6 @@ impl Draft {
             Key::Gid => self.gid = Some(parsed(option, expand, "group id", |id| id.parse().ok())?),
             Key::CopyUp => self.flag(MountFlag::CopyUp, option, expand)?,
             Key::NoSuid => self.flag(MountFlag::NoSuid, option, expand)?,
-            Key::NoDev => self.flag(MountFlag::NoDev, option, expand)?,
             Key::NoExec => self.flag(MountFlag::NoExec, option, expand)?,
             Key::NonRecursive => self.flag(MountFlag::NonRecursive, option, expand)?,
             Key::NoDereference => self.flag(MountFlag::NoDereference, option, expand)?,

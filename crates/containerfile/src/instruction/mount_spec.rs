@@ -126,8 +126,6 @@ pub enum Sharing {
 pub enum MountFlag {
     /// `nosuid`.
     NoSuid,
-    /// `nodev`.
-    NoDev,
     /// `noexec`.
     NoExec,
     /// `bind-nonrecursive`.

@@ -127,6 +127,7 @@ fn wrong_options_are_errors() {
         ("target=/t,bind-propagation=rshared", "mount propagation `rshared` is not allowed"),
         ("target=/t,rprivate=false", "bind mounts are always `rprivate`"),
         ("type=tmpfs,target=/t,nodev=false", "tmpfs mounts are always `nodev`"),
+        ("type=cache,target=/t,nodev=false", "cache mounts are always `nodev`"),
         ("type=secret,id=a,ro=false", "secret mounts are always `ro`"),
         ("target=/t,rshared", "mount propagation `rshared` is not allowed"),
         ("target=/t,upperdir=/etc", "unknown mount option `upperdir`"),
