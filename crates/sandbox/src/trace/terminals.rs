@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
+use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 
 use super::kernel;
@@ -26,14 +26,15 @@ const MINORS: u32 = 256;
 pub(super) struct Terminals(Mutex<BTreeMap<u32, OwnedFd>>);
 
 impl Terminals {
-    /// The step has opened the multiplexer, and so made a terminal.
-    pub(super) fn note(&self, master: impl AsFd) -> Result<(), Errno> {
+    /// The step has opened the multiplexer, and so made a terminal: this one.
+    pub(super) fn note(&self, master: impl AsFd) -> Result<Stat, Errno> {
         let number = kernel::terminal_of(master)?;
         let handle = openat(CWD, format!("/dev/pts/{number}"), HANDLE, Mode::empty())?;
         let mut terminals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         terminals.retain(|_, handle| fstat(handle).is_ok_and(|stat| stat.st_nlink > 0));
+        let stat = fstat(&handle)?;
         terminals.insert(number, handle);
-        Ok(())
+        Ok(stat)
     }
 
     /// Opens a terminal of the step.

@@ -15,6 +15,7 @@ use crate::setting::{Setting, Who, run, success};
 
 pub(crate) const TESTS: &[Test] = &[
     ("devices_work", Who::ALL, devices_work),
+    ("a_terminal_can_be_given_away", Who::MANY_IDS, a_terminal_can_be_given_away),
     ("paths_go_through_mounts_and_links_and_back", Who::ALL, paths_go_through_mounts_and_back),
     ("what_concerns_the_machine_is_hidden_or_read_only", Who::ALL, the_machine_is_hidden),
     ("what_concerns_the_machine_can_be_uncovered", Who::NAMESPACES, the_machine_can_be_uncovered),
@@ -43,6 +44,15 @@ fn devices_work(setting: &Setting) {
         echo shm > /dev/shm/f; cat /dev/shm/f; echo fd | cat /dev/fd/0; stat -c %a /dev/null /dev/shm
         readlink /dev/ptmx; stat -c %F /dev/pts/ptmx; : <> /dev/ptmx";
     let expected = "3\n4\nshm\nfd\n666\n1777\npts/ptmx\ncharacter special file\n";
+    assert_eq!(setting.output_of(script), expected);
+}
+
+fn a_terminal_can_be_given_away(setting: &Setting) {
+    let script = "describe() { stat -c '%u %g %a %F' $1; }
+        tty() { exec 3<>/dev/ptmx; echo /dev/pts/$(sed -n 's/^tty-index:[^0-9]*//p' /proc/self/fdinfo/3); }
+        tty > /tmp/name; name=$(cat /tmp/name); stat -c %u $name
+        chown 7:5 $name; chmod 620 $name; describe $name; chmod g-w $name; describe $name";
+    let expected = "0\n7 5 620 character special file\n7 5 600 character special file\n";
     assert_eq!(setting.output_of(script), expected);
 }
 

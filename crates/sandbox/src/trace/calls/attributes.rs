@@ -1,7 +1,9 @@
 //! Calls that change what a file is: chmod(2), chown(2), utimensat(2), truncate(2).
 
 use ownership::Record;
-use rustix::fs::{FileType, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, ftruncate};
+use rustix::fs::{
+    FileType, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, ftruncate, major, minor,
+};
 use rustix::io::Errno;
 
 use super::stat::kind;
@@ -11,6 +13,7 @@ use crate::trace::credentials::{Capability, UNCHANGED};
 use crate::trace::memory::word;
 use crate::trace::permission::{Wish, check, check_owner};
 use crate::trace::place::{Place, Shown, flags_of, name_of, reopen};
+use crate::trace::terminals;
 use crate::trace::walk::Last;
 
 impl Call<'_> {
@@ -33,7 +36,7 @@ impl Call<'_> {
     }
 
     fn change_mode(&self, place: &Place, mode: u32) -> Result {
-        let stat = self.changeable(place)?;
+        let stat = if self.is_terminal(place)? { self.stat_of(place)? } else { self.changeable(place)? };
         if kind(stat.st_mode) == FileType::Symlink {
             return Err(Errno::OPNOTSUPP);
         }
@@ -44,9 +47,25 @@ impl Call<'_> {
         if mode & libc::S_ISGID != 0 && !who.is_member(stat.st_gid) && !who.has(Capability::FSETID) {
             mode &= !libc::S_ISGID;
         }
-        let owners = &self.supervisor.owners;
-        owners.change(place, Record { mode, ..owners.record(place)? })?;
+        self.set_record(place, Record { mode, ..self.supervisor.owners.record(place)? })?;
         DONE
+    }
+
+    /// Whether it is one of the terminals, which are given to who logs in.
+    fn is_terminal(&self, place: &Place) -> Result<bool> {
+        let device = place.stat()?.st_rdev;
+        let is_shown = self.supervisor.view.shown(place.mount) == Shown::Device;
+        Ok(is_shown && terminals::number((major(device), minor(device))).is_some())
+    }
+
+    /// Makes `record` true of a file; of a terminal only as the step sees it.
+    fn set_record(&self, place: &Place, record: Record) -> Result<()> {
+        let owners = &self.supervisor.owners;
+        if self.is_terminal(place)? {
+            owners.note(&place.stat()?, record);
+            return Ok(());
+        }
+        owners.change(place, record)
     }
 
     /// What is true of a file whose attributes may be changed at all.
@@ -87,7 +106,7 @@ impl Call<'_> {
         if matches!(view.shown(place.mount), Shown::Proc | Shown::Sys) {
             return Err(Errno::PERM);
         }
-        if view.shown(place.mount) == Shown::Device {
+        if view.shown(place.mount) == Shown::Device && !self.is_terminal(place)? {
             // As if it had been done: nobody asks again, and the machine's own node is not ours to change.
             return DONE;
         }
@@ -102,8 +121,10 @@ impl Call<'_> {
                 check_owner(&stat, who)?;
             }
         }
-        owners.change(place, record)?;
-        touch(place);
+        self.set_record(place, record)?;
+        if view.shown(place.mount) != Shown::Device {
+            touch(place);
+        }
         DONE
     }
 

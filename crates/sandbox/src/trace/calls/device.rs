@@ -47,7 +47,8 @@ impl Call<'_> {
             Err(Errno::ACCESS) => openat(CWD, "/dev/ptmx", plain(flags) | OFlags::CLOEXEC, Mode::empty()),
             master => master,
         }?;
-        terminals.note(&master)?;
+        // What is known of its inode number is of a terminal that was closed.
+        self.supervisor.owners.lost_name(&terminals.note(&master)?);
         Ok(master)
     }
 }
