@@ -1,4 +1,4 @@
-//! Steps in real namespaces, as every identity that root of the machine can take on.
+//! Steps in namespaces and supervised ones, as every identity that root of the machine can take on.
 //!
 //! Each test is a process of its own: this program executes itself with the test's name, becomes the identity, enters
 //! its namespaces, and runs the test there. It needs root, busybox-static and uidmap, and fails without them.
