@@ -7,10 +7,12 @@ mod options;
 mod tree;
 
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
-use layer::{Adjust, Error, Limits, ModeChange, Root, UnpackOptions, Unpacked, unpack};
+use layer::{Adjust, Copier, Error, Limits, ModeChange, Root, UnpackOptions, Unpacked, unpack};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use tempfile::TempDir;
 
 use options::LAYER;
@@ -523,28 +525,60 @@ fn archives_unpack_into_a_directory_of_the_root() {
     assert_eq!(place.names("real"), ["a", "b"]);
 }
 
-#[test]
-fn what_the_kernel_refuses_is_named_with_a_cure() {
+/// Does something without the right to give files away and to make devices.
+fn without_rights<T>(task: impl FnOnce() -> T) -> T {
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
-    let place = Place::new();
     let all = capabilities(None).unwrap();
-    let without = |set: CapabilitySet| set - (CapabilitySet::CHOWN | CapabilitySet::MKNOD);
     let mut fewer = all;
-    fewer.effective = without(all.effective);
+    fewer.effective -= CapabilitySet::CHOWN | CapabilitySet::MKNOD;
     // Capabilities are a thread's own.
     set_capabilities(None, fewer).unwrap();
-    let chown = place.layer(Archive::new().pax(&[("uid", b"70000")]).file("etc/shadow", "")).unwrap_err();
-    let device = place.layer(Archive::new().header(b'3', "dev/null", "", 0, |header| {
+    let done = task();
+    set_capabilities(None, all).unwrap();
+    done
+}
+
+/// A file system without extended attributes, mounted nowhere.
+fn ramfs() -> OwnedFd {
+    let context = fsopen("ramfs", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
+    fsconfig_create(&context).unwrap();
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).unwrap()
+}
+
+fn device() -> Archive {
+    Archive::new().header(b'3', "null", "", 0, |header| {
         octal(&mut header[329..337], 1);
         octal(&mut header[337..345], 3);
-    }));
-    set_capabilities(None, all).unwrap();
-    let device = device.unwrap_err();
+    })
+}
+
+#[test]
+fn what_the_kernel_refuses_is_named_with_a_cure() {
+    let ramfs = ramfs();
+    let root = Root::open(format!("/proc/self/fd/{}", ramfs.as_raw_fd())).unwrap();
+    let [chown, device] = without_rights(|| {
+        let archives = [Archive::new().pax(&[("uid", b"70000")]).file("etc/shadow", ""), device()];
+        archives.map(|archive| unpack(&archive.finish()[..], &root, Path::new(""), &LAYER).unwrap_err())
+    });
     assert_eq!(chown.to_string(), "cannot give `etc/shadow` to uid 70000, gid 0");
-    assert_eq!(device.to_string(), "cannot make the device node `dev/null` (1:3)");
+    assert_eq!(device.to_string(), "cannot make the device node `null` (1:3)");
     for error in [chown, device] {
         let cause = std::error::Error::source(&error).unwrap();
         assert!(cause.to_string().contains("os error 1"), "{cause}");
         assert!(error.hint().is_some());
     }
+}
+
+#[test]
+fn a_device_that_the_kernel_refuses_is_one_of_the_tree_all_the_same() {
+    let place = Place::new();
+    without_rights(|| place.layer(device())).unwrap();
+    let on_disk = fs::symlink_metadata(place.dir.path().join("root/null")).unwrap();
+    assert!(on_disk.is_file() && on_disk.len() == 0);
+    let copy = Place::new();
+    let [from, to] = [&place, &copy].map(|place| Root::open(place.root()).unwrap());
+    let mut copier = Copier::new(&from, &to, Adjust::default());
+    copier.copy(Path::new("null"), Path::new("null")).unwrap();
+    copier.finish().unwrap();
+    assert_eq!(fs::symlink_metadata(copy.dir.path().join("root/null")).unwrap().rdev(), 0x103);
 }

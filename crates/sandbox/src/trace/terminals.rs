@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat};
+use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, major, minor, openat};
 use rustix::io::Errno;
 
 use super::kernel;
@@ -35,6 +35,14 @@ impl Terminals {
         let stat = fstat(&handle)?;
         terminals.insert(number, handle);
         Ok(stat)
+    }
+
+    /// Whether this is the data of a terminal of the step.
+    pub(super) fn has(&self, stat: &Stat) -> bool {
+        let terminals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own =
+            number((major(stat.st_rdev), minor(stat.st_rdev))).and_then(|number| terminals.get(&number));
+        own.is_some_and(|handle| fstat(handle).is_ok_and(|own| own.st_nlink > 0))
     }
 
     /// Opens a terminal of the step.

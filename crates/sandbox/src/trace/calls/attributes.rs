@@ -1,9 +1,7 @@
 //! Calls that change what a file is: chmod(2), chown(2), utimensat(2), truncate(2).
 
 use ownership::Record;
-use rustix::fs::{
-    FileType, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, ftruncate, major, minor,
-};
+use rustix::fs::{FileType, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, ftruncate};
 use rustix::io::Errno;
 
 use super::stat::kind;
@@ -13,7 +11,6 @@ use crate::trace::credentials::{Capability, UNCHANGED};
 use crate::trace::memory::word;
 use crate::trace::permission::{Wish, check, check_owner};
 use crate::trace::place::{Place, Shown, flags_of, name_of, reopen};
-use crate::trace::terminals;
 use crate::trace::walk::Last;
 
 impl Call<'_> {
@@ -51,11 +48,10 @@ impl Call<'_> {
         DONE
     }
 
-    /// Whether it is one of the terminals, which are given to who logs in.
+    /// Whether it is one of the step's terminals, which are given to who logs in.
     fn is_terminal(&self, place: &Place) -> Result<bool> {
-        let device = place.stat()?.st_rdev;
         let is_shown = self.supervisor.view.shown(place.mount) == Shown::Device;
-        Ok(is_shown && terminals::number((major(device), minor(device))).is_some())
+        Ok(is_shown && self.supervisor.terminals.has(&place.stat()?))
     }
 
     /// Makes `record` true of a file; of a terminal only as the step sees it.
