@@ -280,11 +280,15 @@ pub(super) fn open_file(tid: i32, fd: i32) -> Result<OwnedFd, Errno> {
     }
 }
 
+/// What the kernel tells under `key` of a file that a thread has open (`proc_pid_fdinfo(5)`); none if it tells nothing.
+pub(super) fn told_of(tid: i32, fd: i32, key: &str) -> Option<String> {
+    let info = std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{fd}")).ok()?;
+    info.lines().find_map(|line| line.strip_prefix(key)).map(|value| value.trim().to_owned())
+}
+
 /// The flags with which a thread has a file open (`proc_pid_fdinfo(5)`); none if it has not.
 pub(super) fn flags_of(tid: i32, fd: i32) -> OFlags {
-    let info = std::fs::read_to_string(format!("/proc/{tid}/fdinfo/{fd}")).unwrap_or_default();
-    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    let flags = told_of(tid, fd, "flags:").and_then(|flags| u32::from_str_radix(&flags, 8).ok());
     OFlags::from_bits_retain(flags.unwrap_or(0))
 }
 

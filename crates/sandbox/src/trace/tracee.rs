@@ -89,7 +89,7 @@ impl Tracee {
         })
     }
 
-    /// Makes the system call at whose entry the thread stands fail without being carried out.
+    /// Makes a system call fail at whose entry, without its being carried out, or end the thread stands.
     pub(super) fn fail(&self, mut registers: Registers, errno: Errno) -> Result<(), Errno> {
         registers.orig_rax = u64::MAX;
         registers.rax = i64::from(-errno.raw_os_error()).cast_unsigned();
@@ -221,6 +221,12 @@ impl Tracee {
         let answers = (0..calls.len()).map(|index| word(&table, index * ENTRY + ENTRY - 1));
         Ok(answers.map(check).collect())
     }
+}
+
+/// The call at whose entry a thread has these registers.
+pub(super) fn call_of(registers: &Registers) -> SystemCall {
+    let own = registers;
+    (own.orig_rax.cast_signed(), [own.rdi, own.rsi, own.rdx, own.r10, own.r8, own.r9])
 }
 
 /// Registers as they are to be for a call.

@@ -11,7 +11,7 @@ use super::exec;
 use super::kernel::{self, Resume, Status};
 use super::rewrite::{Pending, Rewrite};
 use super::supervisor::Supervisor;
-use super::tracee::{Gone, Tracee};
+use super::tracee::{Gone, Tracee, call_of};
 use crate::spec::Exit;
 
 /// What is asked of the kernel: events for everything that makes a thread or replaces a program, and no survivor.
@@ -102,12 +102,11 @@ impl Tracer {
     }
 
     /// The answer to a call that the kernel does not make.
-    fn answer(&self, tid: i32, own: &Registers) -> i64 {
-        let args = [own.rdi, own.rsi, own.rdx, own.r10, own.r8, own.r9];
+    fn answer(&self, tid: i32, registers: &Registers) -> i64 {
+        let (number, args) = call_of(registers);
         let task = self.supervisor.tasks.task(tid).ok_or(Errno::SRCH);
-        let answer = task.and_then(|task| {
-            Call::stopped(&self.supervisor, task, own.orig_rax.cast_signed(), args).answer_stopped()
-        });
+        let answer =
+            task.and_then(|task| Call::stopped(&self.supervisor, task, number, args).answer_stopped());
         answer.unwrap_or_else(|errno| i64::from(-errno.raw_os_error()))
     }
 

@@ -5,8 +5,12 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::{Answer, Call, DONE, Result};
 use crate::trace::credentials::{Capability, Credentials};
+use crate::trace::place::told_of;
 use crate::trace::proc;
 use crate::trace::tasks::Task;
+
+/// As setpriority(2) has `PRIO_PROCESS` (linux/ioprio.h).
+const IOPRIO_WHO_PROCESS: i32 = 1;
 
 impl Call<'_> {
     pub(super) fn of_processes(&self) -> Result {
@@ -21,8 +25,8 @@ impl Call<'_> {
             | libc::SYS_sched_setscheduler
             | libc::SYS_sched_setparam
             | libc::SYS_sched_setattr => self.change_process(0, Capability::SYS_NICE),
-            libc::SYS_setpriority => self.setpriority(),
-            libc::SYS_ioprio_set => self.ioprio_set(),
+            libc::SYS_setpriority => self.set_priority(libc::PRIO_PROCESS.cast_signed()),
+            libc::SYS_ioprio_set => self.set_priority(IOPRIO_WHO_PROCESS),
             libc::SYS_fcntl => self.set_owner(),
             libc::SYS_listen | libc::SYS_socketpair => {
                 self.supervisor.note_peer(&self.task);
@@ -56,14 +60,9 @@ impl Call<'_> {
         }
     }
 
-    fn setpriority(&self) -> Result {
-        const PROCESS: i32 = 0;
-        if self.int(0) == PROCESS { self.change_process(1, Capability::SYS_NICE) } else { Err(Errno::PERM) }
-    }
-
-    fn ioprio_set(&self) -> Result {
-        const PROCESS: i32 = 1;
-        if self.int(0) == PROCESS { self.change_process(1, Capability::SYS_NICE) } else { Err(Errno::PERM) }
+    /// A call that `process` as its first argument makes one for a single process, not for all of a group or user.
+    fn set_priority(&self, process: i32) -> Result {
+        if self.int(0) == process { self.change_process(1, Capability::SYS_NICE) } else { Err(Errno::PERM) }
     }
 
     /// fcntl(2), `F_SETOWN`: whoever is sent the signals of a file could as well be killed.
@@ -190,10 +189,8 @@ impl Call<'_> {
 
     /// The process of a pidfd (`proc_pid_fdinfo(5)`).
     fn process_of(&self, fd: i32) -> Result<i32> {
-        let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", self.task.tid));
-        let info = info.map_err(|_| Errno::BADF)?;
-        let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")).ok_or(Errno::BADF)?;
-        pid.trim().parse().ok().filter(|pid| *pid > 0).ok_or(Errno::SRCH)
+        let pid = told_of(self.task.tid, fd, "Pid:").ok_or(Errno::BADF)?;
+        pid.parse().ok().filter(|pid| *pid > 0).ok_or(Errno::SRCH)
     }
 }
 

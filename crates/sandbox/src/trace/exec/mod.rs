@@ -62,10 +62,7 @@ pub(super) fn execute(
             kernel::resume(task.tgid, Resume::Freely, 0).map_err(gone)
         }
         Err(Stopped::Errno(errno)) => {
-            let mut registers = registers;
-            registers.rax = i64::from(-errno.raw_os_error()).cast_unsigned();
-            registers.orig_rax = u64::MAX;
-            executing.tracee.set_registers(&registers).map_err(gone)?;
+            executing.tracee.fail(registers, errno).map_err(gone)?;
             executing.tracee.catch_up();
             kernel::block_signals(tid, mask).map_err(gone)?;
             kernel::resume(tid, Resume::Freely, 0).map_err(gone)

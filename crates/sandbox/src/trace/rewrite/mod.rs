@@ -30,7 +30,7 @@ use super::place::{FileId, Place, open_file, real_path};
 use super::sockets::OPEN_FILES;
 use super::supervisor::Supervisor;
 use super::tasks::Task;
-use super::tracee::{Gone, Stopped, SystemCall, Tracee};
+use super::tracee::{Gone, Stopped, SystemCall, Tracee, call_of};
 use super::walk::{Found, Last, Walk};
 
 pub(super) use self::outcome::Pending;
@@ -90,7 +90,7 @@ impl<'a> Rewrite<'a> {
         let gone = |_| Gone(None);
         let instead = self.instead.get();
         if let Some(Instead { mask, .. }) = instead {
-            self.tracee.enter_again(&self.registers, self.call())?;
+            self.tracee.enter_again(&self.registers, call_of(&self.registers))?;
             kernel::block_signals(self.task.tid, mask).map_err(gone)?;
             self.tracee.run_to(Resume::ToSystemCall, Status::is_of_filter)?;
             self.tracee.catch_up();
@@ -106,27 +106,17 @@ impl<'a> Rewrite<'a> {
         kernel::resume(self.task.tid, how, 0).map_err(|_| Gone(None))
     }
 
-    /// The call as the thread made it.
-    fn call(&self) -> SystemCall {
-        let own = &self.registers;
-        (own.orig_rax.cast_signed(), [own.rdi, own.rsi, own.rdx, own.r10, own.r8, own.r9])
-    }
-
     /// The call ends without having been made.
     fn fail(&self, errno: Errno) -> Result<(), Gone> {
         let gone = |_| Gone(None);
-        let mut registers = self.registers;
-        if let Some(Instead { fd, mask }) = self.instead.get() {
-            if let Some(fd) = fd {
-                self.tracee.close(&registers, fd)?;
-            }
-            registers.orig_rax = u64::MAX;
-            registers.rax = i64::from(-errno.raw_os_error()).cast_unsigned();
-            self.tracee.set_registers(&registers).map_err(gone)?;
-            self.tracee.catch_up();
-            return kernel::block_signals(self.task.tid, mask).map_err(gone);
+        let instead = self.instead.get();
+        if let Some(fd) = instead.and_then(|instead| instead.fd) {
+            self.tracee.close(&self.registers, fd)?;
         }
-        self.tracee.fail(registers, errno).map_err(gone)
+        self.tracee.fail(self.registers, errno).map_err(gone)?;
+        let Some(Instead { mask, .. }) = instead else { return Ok(()) };
+        self.tracee.catch_up();
+        kernel::block_signals(self.task.tid, mask).map_err(gone)
     }
 
     /// With what arguments the call is to be made; none if it may be made as it is.
@@ -167,7 +157,7 @@ impl<'a> Rewrite<'a> {
 
     /// A file is offered, and asked for by another call; a handle is opened where it really is.
     fn open(&self) -> Result<Rewritten, Stopped> {
-        let (number, args) = self.call();
+        let (number, args) = call_of(&self.registers);
         let call = Call::stopped(self.supervisor, self.task.clone(), number, args);
         let mut registers = self.registers;
         match call.open_stopped()? {
