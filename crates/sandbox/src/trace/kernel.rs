@@ -5,7 +5,10 @@
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use rustix::event::Timespec;
 use rustix::io::Errno;
+
+use crate::process::is_readable;
 
 /// One system call that waits for an answer (`seccomp_unotify(2)`).
 #[derive(Clone, Copy, Debug)]
@@ -103,11 +106,17 @@ impl Listener {
         poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::HUP)
     }
 
-    /// Has the kernel wake the waiting process on the processor of the one that answers (Linux 6.6).
-    pub(super) fn prefer_one_processor(&self) {
+    /// Whether a call waits already.
+    pub(super) fn is_called(&self) -> bool {
+        is_readable(&self.0, Some(&Timespec::default()))
+    }
+
+    /// Whether the kernel wakes who waits on the processor of who wakes it (Linux 6.6).
+    pub(super) fn wake_here(&self, here: bool) {
         const SYNC_WAKE_UP: libc::c_ulong = 1;
+        let flags = if here { SYNC_WAKE_UP } else { 0 };
         // SAFETY: this request takes its flags by value.
-        unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
+        unsafe { libc::ioctl(self.0.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, flags) };
     }
 }
 

@@ -37,6 +37,7 @@ mod tracee;
 mod tracer;
 mod trial;
 mod walk;
+mod waypoints;
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -127,6 +128,7 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
                 pipes,
                 board,
                 sockets,
+                waypoints: waypoints::Waypoints::default(),
             });
             let who = Credentials::root(spec.capabilities);
             drop(spec);

@@ -1,5 +1,5 @@
 //! Keeps the supervisor on the processor of the process that it answers: a wake-up across processors takes four times
-//! as long as the rest of an answer.
+//! as long as the rest of an answer. Where several run at once, it goes wherever the next call comes from.
 
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -8,11 +8,21 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 const STREAK: u32 = 16;
 const LOOK_AGAIN: u32 = 256;
 
+/// Fewer calls in a row: another thread called in between, so that several run at once.
+const CUT_SHORT: u32 = 4;
+
+/// Rivalry from which on no thread is followed, the most that is counted, and by how much a longer streak lessens it.
+const RIVALRY: u32 = 8;
+const RIVALRY_MAX: u32 = 16;
+const CALM: u32 = 4;
+
 /// Where the supervisor's thread is allowed to run.
 #[derive(Debug, Default)]
 pub(super) struct Processor {
     tid: i32,
     streak: u32,
+    /// How often streaks were cut short of late.
+    rivalry: u32,
     pinned: Option<usize>,
     all: Option<CpuSet>,
 }
@@ -21,6 +31,16 @@ impl Processor {
     /// A call of `tid` was answered.
     pub(super) fn follow(&mut self, tid: i32) {
         if self.tid != tid {
+            // Processes of a script follow each other after some calls each.
+            let is_cut_short = self.streak < CUT_SHORT;
+            self.rivalry = if is_cut_short {
+                RIVALRY_MAX.min(self.rivalry + 1)
+            } else {
+                self.rivalry.saturating_sub(CALM)
+            };
+            if self.has_rivals() {
+                self.unpin();
+            }
             self.tid = tid;
             self.streak = 0;
             return;
@@ -29,10 +49,19 @@ impl Processor {
         if self.streak != STREAK && !self.streak.is_multiple_of(LOOK_AGAIN) {
             return;
         }
+        self.rivalry = self.rivalry.saturating_sub(CALM);
+        if self.has_rivals() {
+            return;
+        }
         let Some(processor) = processor_of(tid) else { return };
         if self.pinned != Some(processor) {
             self.pin(processor);
         }
+    }
+
+    /// Whether threads call from several processors: then it is best to be woken where the next call comes from.
+    pub(super) fn has_rivals(&self) -> bool {
+        self.rivalry >= RIVALRY
     }
 
     /// Has a process that is woken meanwhile run where this thread does.
@@ -66,6 +95,14 @@ impl Processor {
         // Where it is refused everything works, only slower.
         if sched_setaffinity(this, &only(processor)).is_ok() {
             self.pinned = Some(processor);
+        }
+    }
+
+    fn unpin(&mut self) {
+        if let (Some(_), Some(all)) = (self.pinned.take(), &self.all) {
+            let this: Option<Pid> = None;
+            // It was allowed before.
+            let _ = sched_setaffinity(this, all);
         }
     }
 }

@@ -1,6 +1,8 @@
-//! The usual path: no link on the way, nothing mounted there. The kernel looks it up in one system call.
+//! The usual path: no link on the way, nothing mounted there. The kernel looks up its directory in one system call, and
+//! not even that if it is known.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,12 +11,17 @@ use rustix::io::Errno;
 
 use super::place::{HANDLE, Place, View};
 use super::walk::{Found, Last};
+use super::waypoints::Waypoints;
 
 /// Links are not followed, and nothing leads out of where the path begins.
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 
+/// Paths are hardly longer; else they grow.
+const CAPACITY: usize = 256;
+
 /// A path that is read literally: `..` takes away the name before it. If there is a link after all, the kernel says so.
 pub(super) struct Straight<'a> {
+    waypoints: &'a Waypoints,
     at: &'a Arc<Place>,
     /// The names up to the last one, as the kernel gets them; empty if there is but one.
     above: PathBuf,
@@ -29,8 +36,34 @@ impl<'a> Straight<'a> {
     ///
     /// None if it begins at a mount or meets one, goes above its beginning, or ends in `.` or `..`.
     pub(super) fn new(
-        view: &View,
+        (view, waypoints): (&View, &'a Waypoints),
         at: &'a Arc<Place>,
+        names: &'a [OsString],
+        wants_directory: bool,
+    ) -> Option<Self> {
+        let above = PathBuf::with_capacity(CAPACITY);
+        Self::below((view, waypoints), at, (above, at.path.clone(), 0), names, wants_directory)
+    }
+
+    /// The same path, looked up from the root: it may go above its beginning, but not above the root. `at` must be where
+    /// its path says.
+    pub(super) fn from_root(
+        (view, waypoints): (&'a View, &'a Waypoints),
+        at: &'a Place,
+        names: &'a [OsString],
+        wants_directory: bool,
+    ) -> Option<Self> {
+        let mut above = PathBuf::with_capacity(CAPACITY);
+        above.push(at.path.strip_prefix("/").ok().filter(|_| at.mount.is_none())?);
+        let depth = at.path.components().count().saturating_sub(1);
+        Self::below((view, waypoints), view.root(), (above, at.path.clone(), depth), names, wants_directory)
+    }
+
+    /// From `at` the kernel has `above` to look up already, which is the directory `parent`, so many names below.
+    fn below(
+        (view, waypoints): (&View, &'a Waypoints),
+        at: &'a Arc<Place>,
+        (mut above, mut parent, mut depth): (PathBuf, PathBuf, usize),
         names: &'a [OsString],
         wants_directory: bool,
     ) -> Option<Self> {
@@ -38,7 +71,6 @@ impl<'a> Straight<'a> {
         if at.mount.is_some() {
             return None;
         }
-        let (mut parent, mut above, mut depth) = (at.path.clone(), PathBuf::new(), 0_usize);
         for name in rest.iter().rev() {
             above.push(name);
             if name == ".." {
@@ -52,7 +84,7 @@ impl<'a> Straight<'a> {
                 parent.push(name);
             }
         }
-        let this = Self { at, above, name, parent, wants_directory };
+        let this = Self { waypoints, at, above, name, parent, wants_directory };
         Some(this).filter(|this| !view.is_mounted(&this.target()))
     }
 
@@ -64,18 +96,34 @@ impl<'a> Straight<'a> {
         if self.wants_directory { HANDLE | OFlags::DIRECTORY } else { HANDLE }
     }
 
+    /// The directory of the last name; none if only the long way can tell.
+    fn directory(&self) -> Result<Option<Arc<Place>>, Errno> {
+        if self.above.as_os_str().is_empty() {
+            return Ok(Some(Arc::clone(self.at)));
+        }
+        // Another directory may have been removed, and one made where it was.
+        let path = Some(self.at.path.join(&self.above)).filter(|_| self.at.path.as_os_str() == "/");
+        let path = path.as_ref().map(|path| path.as_os_str().as_bytes());
+        if let Some(known) = path.and_then(|path| self.waypoints.directory(path)) {
+            return Ok(Some(known));
+        }
+        let since = self.waypoints.now();
+        match openat2(&self.at.fd, &self.above, HANDLE | OFlags::DIRECTORY, Mode::empty(), RESOLVE) {
+            Ok(fd) => {
+                let directory = Arc::new(Place { fd, path: self.parent.clone(), mount: None });
+                if let Some(path) = path {
+                    self.waypoints.note_directory(path, &directory, since);
+                }
+                Ok(Some(directory))
+            }
+            Err(Errno::NOENT) => Err(Errno::NOENT),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// What the path leads to; none if only the long way can tell.
     pub(super) fn find(&self, last: Last) -> Result<Option<Found>, Errno> {
-        let parent = if self.above.as_os_str().is_empty() {
-            Arc::clone(self.at)
-        } else {
-            let flags = HANDLE | OFlags::DIRECTORY;
-            match openat2(&self.at.fd, &self.above, flags, Mode::empty(), RESOLVE) {
-                Ok(fd) => Arc::new(Place { fd, path: self.parent.clone(), mount: None }),
-                Err(Errno::NOENT) => return Err(Errno::NOENT),
-                Err(_) => return Ok(None),
-            }
-        };
+        let Some(parent) = self.directory()? else { return Ok(None) };
         let entry = match openat(&parent.fd, self.name, self.flags(), Mode::empty()) {
             Ok(fd) => Some(Place { fd, path: self.target(), mount: None }),
             Err(Errno::NOENT) => None,
@@ -88,17 +136,6 @@ impl<'a> Straight<'a> {
         }
         let (name, wants_directory) = (self.name.to_owned(), self.wants_directory);
         Ok(Some(Found { parent, name, entry, wants_directory }))
-    }
-
-    /// What is there, without the directory that it is in; none if only the long way can tell.
-    pub(super) fn entry(&self, last: Last) -> Result<Option<Place>, Errno> {
-        let path = self.above.join(self.name);
-        let entry = match openat2(&self.at.fd, &path, self.flags(), Mode::empty(), RESOLVE) {
-            Ok(fd) => Place { fd, path: self.target(), mount: None },
-            Err(Errno::NOENT) => return Err(Errno::NOENT),
-            Err(_) => return Ok(None),
-        };
-        Ok(if leads_on(&entry, last)? { None } else { Some(entry) })
     }
 }
 

@@ -15,6 +15,7 @@ use super::processor::Processor;
 use super::sockets::Sockets;
 use super::tasks::{Task, Tasks};
 use super::terminals::Terminals;
+use super::waypoints::Waypoints;
 use crate::spec::Network;
 
 /// All that is known of a step.
@@ -31,6 +32,7 @@ pub(super) struct Supervisor {
     /// Where calls find arguments of ours.
     pub(super) board: Arc<Board>,
     pub(super) sockets: Sockets,
+    pub(super) waypoints: Waypoints,
 }
 
 impl Supervisor {
@@ -41,9 +43,15 @@ impl Supervisor {
 
     /// Answers until the last process of the step is gone.
     pub(super) fn serve(self: &Arc<Self>, listener: &Arc<Listener>) {
-        listener.prefer_one_processor();
         let mut processor = Processor::default();
+        let mut wakes_here = false;
         loop {
+            // Who waits already called from another processor, and goes on there; else all threads would gather on one.
+            let is_late = processor.has_rivals() && listener.is_called();
+            if wakes_here == is_late {
+                wakes_here = !is_late;
+                listener.wake_here(wakes_here);
+            }
             match listener.receive() {
                 Ok(notification) => {
                     self.answer(listener, &notification, &processor);

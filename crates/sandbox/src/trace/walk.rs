@@ -18,6 +18,7 @@ use super::proc::{self, Magic};
 use super::straight::Straight;
 use super::supervisor::Supervisor;
 use super::tasks::{Task, Tasks};
+use super::waypoints::{Link, Moment, Waypoints};
 use crate::mount_points::LINKS;
 
 /// The longest name of one file (limits.h).
@@ -30,6 +31,11 @@ pub(super) enum Last {
     Follow,
     /// It is meant itself.
     Keep,
+}
+
+/// Whether a directory was not removed.
+fn is_there(directory: &Place) -> bool {
+    directory.stat().is_ok_and(|stat| stat.st_nlink > 0)
 }
 
 /// What a path leads to.
@@ -64,6 +70,7 @@ pub(super) struct Walk<'a> {
     pub(super) owners: &'a Owners,
     pub(super) task: &'a Task,
     pub(super) tasks: &'a Tasks,
+    waypoints: &'a Waypoints,
     /// By whose rights: the effective ones, or for access(2) the real ones.
     pub(super) credentials: &'a Credentials,
     /// Whether links of any kind are an error (openat2(2), `RESOLVE_NO_SYMLINKS`).
@@ -102,6 +109,7 @@ impl<'a> Walk<'a> {
             owners: &supervisor.owners,
             task,
             tasks: &supervisor.tasks,
+            waypoints: &supervisor.waypoints,
             credentials: &task.credentials,
             no_links: false,
             no_magic: false,
@@ -111,49 +119,86 @@ impl<'a> Walk<'a> {
 
     /// Looks `path` up from `start`, or from the root of the process if it begins with a slash.
     pub(super) fn find(&self, start: &Arc<Place>, path: &[u8], last: Last) -> Result<Found, Errno> {
-        self.look_up(start, path, last, |straight| straight.find(last), Ok)
-    }
-
-    /// As [`Self::find`], for what must be there.
-    pub(super) fn existing(&self, start: &Arc<Place>, path: &[u8], last: Last) -> Result<Place, Errno> {
-        self.look_up(start, path, last, |straight| straight.entry(last), Found::existing)
-    }
-
-    /// From the beginning and behind each link, what is left may be a path that the kernel can look up `at_once`.
-    fn look_up<T>(
-        &self,
-        start: &Arc<Place>,
-        path: &[u8],
-        last: Last,
-        at_once: impl Fn(&Straight<'_>) -> Result<Option<T>, Errno>,
-        found: impl Fn(Found) -> Result<T, Errno>,
-    ) -> Result<T, Errno> {
         if path.is_empty() {
             return Err(Errno::NOENT);
         }
         let mut progress =
             Progress { at: Arc::clone(start), rest: Vec::new(), links: 0, wants_directory: false };
         self.push(&mut progress, path)?;
+        // From the beginning and behind each link, what is left may be a path that the kernel can look up at once.
         loop {
+            while self.follow_known(&mut progress, last)? {}
             if let Some(straight) = self.straight(&progress)
-                && let Some(done) = at_once(&straight)?
+                && let Some(found) = straight.find(last)?
             {
-                return Ok(done);
+                return Ok(found);
             }
-            if let Some(end) = self.walk_to_link(&mut progress, last)? {
-                return found(end);
+            if let Some(found) = self.walk_to_link(&mut progress, last)? {
+                return Ok(found);
             }
         }
     }
 
+    /// As [`Self::find`], for what must be there.
+    pub(super) fn existing(&self, start: &Arc<Place>, path: &[u8], last: Last) -> Result<Place, Errno> {
+        self.find(start, path, last)?.existing()
+    }
+
+    /// Whether several names may be looked up at once: only for who may search every directory, as nobody's rights are
+    /// looked at on the way.
+    fn is_free(&self) -> bool {
+        matches!(self.bound, Bound::None) && !self.no_links && self.credentials.may_search_all()
+    }
+
+    /// Puts what the first known link on the way says in its place; whether there is one.
+    fn follow_known(&self, progress: &mut Progress, last: Last) -> Result<bool, Errno> {
+        if !self.is_free() || progress.at.mount.is_some() {
+            return Ok(false);
+        }
+        let leads_on = last == Last::Follow || progress.wants_directory;
+        let found = self.waypoints.first_link(&progress.at.path, &progress.rest, leads_on);
+        let Some(Link { position, target }) = found else { return Ok(false) };
+        let before = progress.rest.split_off(progress.rest.len() - position);
+        progress.rest.pop();
+        self.count_link(progress)?;
+        self.push(progress, &target)?;
+        if target.first() != Some(&b'/') {
+            progress.rest.extend(before);
+        }
+        Ok(true)
+    }
+
     /// What is left of a path, if the kernel may look it up.
-    ///
-    /// Only for who may search every directory, as nobody else's rights are looked at.
-    fn straight<'p>(&self, progress: &'p Progress) -> Option<Straight<'p>> {
-        let is_free = matches!(self.bound, Bound::None) && !self.no_links;
+    fn straight<'p>(&'p self, progress: &'p Progress) -> Option<Straight<'p>> {
+        if !self.is_free() {
+            return None;
+        }
         let (at, names) = (&progress.at, &progress.rest);
-        let may = is_free && self.credentials.may_search_all();
-        if may { Straight::new(self.view, at, names, progress.wants_directory) } else { None }
+        let view = (self.view, self.waypoints);
+        // From the root more is known, and `..` leads above where a path begins; but how that is reached must be true.
+        let is_reached = names.len() > 1
+            && at.path.as_os_str() != "/"
+            && self.waypoints.are_settled()
+            && self.is_at_root()
+            && is_there(at);
+        if is_reached {
+            Straight::from_root(view, at, names, progress.wants_directory)
+        } else {
+            Straight::new(view, at, names, progress.wants_directory)
+        }
+    }
+
+    /// Whether the process has the root of the view.
+    fn is_at_root(&self) -> bool {
+        self.task.directories.root.path.as_os_str() == "/"
+    }
+
+    fn count_link(&self, progress: &mut Progress) -> Result<(), Errno> {
+        if self.no_links {
+            return Err(Errno::LOOP);
+        }
+        progress.links += 1;
+        if progress.links > LINKS { Err(Errno::LOOP) } else { Ok(()) }
     }
 
     /// Goes on name by name, until one is a link that is followed; returns something if the path ends before.
@@ -197,6 +242,7 @@ impl<'a> Walk<'a> {
         }
         self.check_search(&progress.at)?;
         let follows = !is_last || last == Last::Follow || progress.wants_directory;
+        let since = self.waypoints.now();
         let entry = match self.enter(&progress.at, &name) {
             Ok(entry) => entry,
             Err(Errno::NOENT) if is_last => return Ok(Some(self.ended(progress, name, None))),
@@ -204,7 +250,7 @@ impl<'a> Walk<'a> {
         };
         let kind = FileType::from_raw_mode(entry.stat()?.st_mode);
         if kind == FileType::Symlink && follows {
-            return self.follow(progress, &entry).map(|()| None);
+            return self.follow(progress, &entry, since).map(|()| None);
         }
         if is_last {
             if progress.wants_directory && kind != FileType::Directory {
@@ -226,14 +272,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes on where a link leads.
-    fn follow(&self, progress: &mut Progress, link: &Place) -> Result<(), Errno> {
-        if self.no_links {
-            return Err(Errno::LOOP);
-        }
-        progress.links += 1;
-        if progress.links > LINKS {
-            return Err(Errno::LOOP);
-        }
+    fn follow(&self, progress: &mut Progress, link: &Place, since: Moment) -> Result<(), Errno> {
+        self.count_link(progress)?;
         match self.magic(link)? {
             Some(Magic::Text(text)) => self.push(progress, &text),
             Some(Magic::Place(_)) if self.no_magic => Err(Errno::LOOP),
@@ -243,6 +283,9 @@ impl<'a> Walk<'a> {
             }
             None => {
                 let target = readlinkat(&link.fd, "", Vec::new())?.into_bytes();
+                if link.mount.is_none() {
+                    self.waypoints.note_link(&link.path, &target, since);
+                }
                 self.push(progress, &target)
             }
         }

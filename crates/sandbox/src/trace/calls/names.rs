@@ -118,6 +118,7 @@ impl Call<'_> {
         }
         let at = if removes_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         unlinkat(&found.parent.fd, &found.name, at)?;
+        self.supervisor.waypoints.removed(&found.path(), removes_directory);
         self.removed(&disk);
         DONE
     }
@@ -185,6 +186,12 @@ impl Call<'_> {
             check(&self.stat_of(source)?, Wish::WRITE, self.credentials())?;
         }
         renameat_with(&from.parent.fd, &from.name, &to.parent.fd, &to.name, flags)?;
+        let waypoints = &self.supervisor.waypoints;
+        waypoints.removed(&from.path(), is_directory);
+        waypoints.removed(&to.path(), is_directory);
+        if is_directory || replaced.is_some_and(|replaced| kind(replaced.st_mode) == FileType::Directory) {
+            waypoints.moved();
+        }
         let is_one_file = replaced.is_some_and(|replaced| {
             (replaced.st_dev, replaced.st_ino) == (source_stat.st_dev, source_stat.st_ino)
         });
