@@ -9,6 +9,7 @@ mod attacker;
 mod death;
 mod hostile;
 mod lifetime;
+mod lookups;
 mod mounts;
 mod process;
 mod setting;
@@ -67,7 +68,8 @@ fn all() -> Vec<(String, Box<dyn Fn()>)> {
     let mut all: Vec<(String, Box<dyn Fn()>)> = Vec::new();
     let full_name = |who: Who, name: &str| format!("{who:?}::{name}").to_lowercase();
     for (name, identities, test) in
-        [process::TESTS, mounts::TESTS, hostile::TESTS, attacker::TESTS, lifetime::TESTS].concat()
+        [process::TESTS, mounts::TESTS, hostile::TESTS, attacker::TESTS, lifetime::TESTS, lookups::TESTS]
+            .concat()
     {
         for who in identities {
             all.push((full_name(*who, name), Box::new(move || test(&Setting::enter(*who)))));
