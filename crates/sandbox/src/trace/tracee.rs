@@ -25,7 +25,7 @@ pub(super) struct Tracee {
 /// Where system calls of ours are made: machine code in place of the first instructions of a program, and those.
 pub(super) struct Gate {
     address: u64,
-    before: Vec<i64>,
+    before: [u8; CODE.len()],
 }
 
 /// One system call of ours: its number and arguments.
@@ -155,26 +155,24 @@ impl Tracee {
         // Within one page, as there may be no other.
         let room = PAGE - CODE.len() as u64;
         let address = registers.rip - (registers.rip % PAGE).saturating_sub(room);
-        let words = CODE.chunks_exact(8).filter_map(|word| word.try_into().ok()).map(i64::from_ne_bytes);
-        let before = words.zip(0..).map(|(word, index)| {
-            let at = address + 8 * index;
-            let before = self.peek(at)?;
-            self.poke(at, word).map(|()| before)
-        });
-        Ok(Gate { address, before: before.collect::<Result<_, Errno>>()? })
+        let mut before = [0; CODE.len()];
+        self.memory().read(address, &mut before)?;
+        self.replace_code(address, &CODE)?;
+        Ok(Gate { address, before })
     }
 
     /// Puts back what was where the gate is.
     pub(super) fn close_gate(&self, gate: &Gate) -> Result<(), Errno> {
-        gate.before.iter().zip(0..).try_for_each(|(word, index)| self.poke(gate.address + 8 * index, *word))
+        self.replace_code(gate.address, &gate.before)
     }
 
-    fn peek(&self, address: u64) -> Result<i64, Errno> {
-        ptrace::read(NixPid::from_raw(self.tid), address as ptrace::AddressType).map_err(from_nix)
-    }
-
-    fn poke(&self, address: u64, word: i64) -> Result<(), Errno> {
-        ptrace::write(NixPid::from_raw(self.tid), address as ptrace::AddressType, word).map_err(from_nix)
+    /// Writes where the thread itself may not, word by word.
+    fn replace_code(&self, address: u64, code: &[u8; CODE.len()]) -> Result<(), Errno> {
+        let words = code.chunks_exact(8).filter_map(|word| word.try_into().ok()).map(i64::from_ne_bytes);
+        words.zip(0..).try_for_each(|(word, index)| {
+            let at = (address + 8 * index) as ptrace::AddressType;
+            ptrace::write(NixPid::from_raw(self.tid), at, word).map_err(from_nix)
+        })
     }
 
     /// Extends the stack down to `address`, as far as it does not reach there.

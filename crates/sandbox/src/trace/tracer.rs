@@ -151,7 +151,7 @@ impl Tracer {
         let tracee = Tracee::new(tid);
         let registers = tracee.registers().map_err(gone)?;
         if matches!(registers.orig_rax.cast_signed(), libc::SYS_execve | libc::SYS_execveat) {
-            return self.execute(tid);
+            return self.execute(tid, registers);
         }
         let Some(task) = self.supervisor.tasks.task(tid) else { return Err(Gone(None)) };
         if let Some(pending) = Rewrite::new(&self.supervisor, &task, &tracee, registers).carry_out()? {
@@ -160,9 +160,9 @@ impl Tracer {
         Ok(())
     }
 
-    fn execute(&mut self, tid: i32) -> Result<(), Gone> {
+    fn execute(&mut self, tid: i32, registers: Registers) -> Result<(), Gone> {
         let Some(task) = self.supervisor.tasks.task(tid) else { return Err(Gone(None)) };
-        exec::execute(&self.supervisor, tid, &mut self.put_off)?;
+        exec::execute(&self.supervisor, tid, registers, &mut self.put_off)?;
         if tid != task.tgid && self.supervisor.tasks.task(tid).is_none() {
             // It took the place of the first thread, which said nothing of its end.
             self.pending.remove(&task.tgid).into_iter().for_each(Pending::abandon);

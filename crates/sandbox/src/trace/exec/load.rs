@@ -1,5 +1,7 @@
 //! Puts a program beside its loader into a process that has not run an instruction yet.
 
+use std::io::Read;
+
 use rustix::io::Errno;
 
 use super::image::{Elf, Segment};
@@ -28,7 +30,7 @@ pub(super) struct Loaded {
 /// How far below the stack the table of our system calls lies.
 const SCRATCH: u64 = 32 << 10;
 
-/// The thread stands at the end of its execve(2).
+/// The thread stands in its execve(2), which has given it the new program's memory and registers.
 pub(super) fn load(supervisor: &Supervisor, process: &Tracee, tid: i32, start: Start) -> Result<(), Stopped> {
     let mut registers = process.registers()?;
     let gate = process.open_gate(&registers)?;
@@ -80,8 +82,8 @@ pub(super) fn load(supervisor: &Supervisor, process: &Tracee, tid: i32, start: S
     }
     process.close_gate(&gate)?;
     registers.rsp = written.pointer;
-    // There is no system call to go back to.
-    registers.orig_rax = u64::MAX;
+    // There is no system call to go back to; its answer is what a program begins with.
+    (registers.orig_rax, registers.rax) = (u64::MAX, 0);
     process.set_registers(&registers)?;
     Ok(())
 }
@@ -93,7 +95,7 @@ fn tell_kernel(process: &Tracee, tid: i32, written: &Written) -> Result<Option<S
     /// Fields of `proc_pid_stat(5)`, in the order of the kernel's `struct prctl_mm_map`; the end of the heap is its
     /// start, as the program has not run yet.
     const FIELDS: [usize; 11] = [26, 27, 45, 46, 47, 47, 28, 48, 49, 50, 51];
-    let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).unwrap_or_default();
+    let stat = read_stat(tid).unwrap_or_default();
     // The second field may hold anything but ends with the last parenthesis.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
@@ -108,6 +110,14 @@ fn tell_kernel(process: &Tracee, tid: i32, written: &Written) -> Result<Option<S
     process.memory().write(at, &map)?;
     let [option, what] = [libc::PR_SET_MM, libc::PR_SET_MM_MAP].map(|code| code.unsigned_abs().into());
     Ok(Some((libc::SYS_prctl, [option, what, at, map.len() as u64, 0, 0])))
+}
+
+/// `proc_pid_stat(5)` of a thread, which is shorter than what is read at once.
+fn read_stat(tid: i32) -> std::io::Result<String> {
+    let mut stat = vec![0; 4096];
+    let length = std::fs::File::open(format!("/proc/{tid}/stat"))?.read(&mut stat)?;
+    stat.truncate(length);
+    Ok(String::from_utf8_lossy(&stat).into_owned())
 }
 
 /// A call that finds a place for all of a program that can lie anywhere.

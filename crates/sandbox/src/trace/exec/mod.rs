@@ -33,11 +33,11 @@ const BLOCKED: u64 = !(1 << (libc::SIGTRAP - 1));
 pub(super) fn execute(
     supervisor: &Supervisor,
     tid: i32,
+    registers: libc::user_regs_struct,
     put_off: &mut Vec<(i32, Status)>,
 ) -> Result<(), Gone> {
     let tracee = Tracee::new(tid);
     let gone = |_| Gone(None);
-    let registers = tracee.registers().map_err(gone)?;
     let Some(task) = supervisor.tasks.task(tid) else { return Err(Gone(None)) };
     let plan = match Plan::make(supervisor, &task, tracee.memory(), &registers) {
         Ok(plan) => plan,
@@ -181,7 +181,6 @@ impl Executing<'_> {
             kernel::kill(self.tgid);
             return Err(Gone(None).into());
         }
-        process.run_to(Resume::ToSystemCall, Status::is_system_call)?;
         match load::load(self.supervisor, &process, self.tgid, start) {
             Err(Stopped::Errno(_)) => {
                 // As the kernel ends a process whose program does not fit.
