@@ -99,6 +99,14 @@ fn where_namespaces_are_denied_steps_are_traced_and_the_cure_is_named() {
 }
 
 #[test]
+fn a_session_that_began_outside_of_the_pid_namespace_changes_nothing() {
+    let builder = TestBuilder::new("/usr/bin/unshare");
+    let inside =
+        builder.run(&["--pid", "--fork", "--mount-proc", env!("CARGO_BIN_EXE_builder"), "doctor"]).success();
+    assert_eq!(answers(&inside), answers(&new_builder().run(&["doctor"]).success()), "{inside}");
+}
+
+#[test]
 fn in_every_pod_each_refusal_has_its_cure() {
     let root_fs =
         RootFs::new().with_subordinate_ids().program(env!("CARGO_BIN_EXE_builder"), "usr/bin/builder");

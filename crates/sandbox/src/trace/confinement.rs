@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::kernel::Ruleset;
+use super::landlock::Ruleset;
 use super::place::{MountPoint, Shown};
 use crate::error::{Attempt, Error};
 use crate::spec::Access;

@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
+use super::kernel::last;
+
 /// What there is for processes to share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -129,8 +131,4 @@ fn remove(kind: Kind, id: i32) {
             Kind::Queue => libc::msgctl(id, libc::IPC_RMID, null_mut()),
         }
     };
-}
-
-fn last() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

@@ -19,6 +19,7 @@ mod exec;
 mod filter;
 mod ipc;
 mod kernel;
+mod landlock;
 mod memory;
 mod mounts;
 mod owners;
@@ -70,6 +71,7 @@ use self::supervisor::Supervisor;
 use self::tasks::{Directories, Tasks};
 use self::terminals::Terminals;
 use self::tracer::Tracer;
+use self::waypoints::Waypoints;
 
 pub(crate) use self::trial::supervise_a_child;
 
@@ -77,6 +79,10 @@ pub(crate) use self::trial::supervise_a_child;
 pub(crate) fn denial() -> Option<Denial> {
     None
 }
+
+/// For whoever asked for a step with more rights.
+const NOT_INSECURE: &str = "builder: an insecure step has no more rights than any other where ids are emulated; hint: \
+    `builder doctor` tells how to get more ids";
 
 /// Runs the step of `spec` and reports how it ended; the process has one thread when it is called.
 pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
@@ -88,10 +94,7 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
         .map_err(|error| Error::Ownership { message: with_causes(&error) })?;
     let mounts = mounts::Mounts::make(&spec, &owners)?;
     if spec.protection == Protection::Unmasked {
-        tell(
-            "builder: an insecure step has no more rights than any other where ids are emulated; hint: `builder doctor` \
-             tells how to get more ids",
-        );
+        tell(NOT_INSECURE);
     }
     let confinement = confinement::prepare(&root, &mounts.points)?;
     let view = View::new(root, mounts.points).attempt("openat", || "open the root file system".to_owned())?;
@@ -116,7 +119,7 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
                 Directories { root: Arc::clone(view.root()), cwd: Arc::clone(view.root()), umask: 0o022 };
             let (tasks, pipes) = (Tasks::default(), Arc::default());
             let (terminals, ipc) = (Terminals::default(), Ipc::default());
-            let (board, sockets) = (Arc::new(board), Sockets::default());
+            let (board, sockets, waypoints) = (Arc::new(board), Sockets::default(), Waypoints::default());
             let supervisor = Arc::new(Supervisor {
                 view,
                 owners,
@@ -128,7 +131,7 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
                 pipes,
                 board,
                 sockets,
-                waypoints: waypoints::Waypoints::default(),
+                waypoints,
             });
             let who = Credentials::root(spec.capabilities);
             drop(spec);
@@ -169,7 +172,7 @@ fn begin(
     life: Life,
     supervisor: &UnixStream,
     board: &Board,
-    confinement: Option<&kernel::Ruleset>,
+    confinement: Option<&landlock::Ruleset>,
 ) -> Result<(), Error> {
     life.bind()?;
     // The tracer must be there before the first stop that only it can end.

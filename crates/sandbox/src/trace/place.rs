@@ -104,6 +104,11 @@ impl Place {
         fstat(&self.fd)
     }
 
+    /// Whether a directory was not removed.
+    pub(super) fn is_there(&self) -> bool {
+        self.stat().is_ok_and(|stat| stat.st_nlink > 0)
+    }
+
     pub(super) fn duplicate(&self) -> Result<Self, Errno> {
         let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 3)?;
         Ok(Self { fd, path: self.path.clone(), mount: self.mount })

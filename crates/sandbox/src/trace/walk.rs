@@ -33,11 +33,6 @@ pub(super) enum Last {
     Keep,
 }
 
-/// Whether a directory was not removed.
-fn is_there(directory: &Place) -> bool {
-    directory.stat().is_ok_and(|stat| stat.st_nlink > 0)
-}
-
 /// What a path leads to.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -180,7 +175,7 @@ impl<'a> Walk<'a> {
             && at.path.as_os_str() != "/"
             && self.waypoints.are_settled()
             && self.is_at_root()
-            && is_there(at);
+            && at.is_there();
         if is_reached {
             Straight::from_root(view, at, names, progress.wants_directory)
         } else {
@@ -214,7 +209,7 @@ impl<'a> Walk<'a> {
             };
             let is_last = progress.rest.is_empty();
             match name.as_bytes() {
-                b"." => self.check_directory(&progress.at)?,
+                b"." => self.check_search(&progress.at)?,
                 b".." => {
                     self.check_search(&progress.at)?;
                     progress.at = self.parent(&progress.at)?;
@@ -388,10 +383,6 @@ impl<'a> Walk<'a> {
     pub(super) fn owner_in_proc(&self, place: &Place, mode: u32) -> Option<(u32, u32)> {
         let is_in_proc = self.view.shown(place.mount) == Shown::Proc;
         is_in_proc.then(|| proc::owner(&place.path, mode, self.task, self.tasks)).flatten()
-    }
-
-    fn check_directory(&self, at: &Place) -> Result<(), Errno> {
-        self.check_search(at)
     }
 
     /// Whether names may be looked up in a directory.

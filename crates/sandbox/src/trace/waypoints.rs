@@ -3,7 +3,7 @@
 //! That is sound as all names of a step's root are made and removed by its supervisor, which says so here. Nothing is
 //! known of mounts, whose files others may change.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -22,9 +22,9 @@ pub(super) struct Waypoints(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     /// What a link says, by its canonical path.
-    links: HashMap<Vec<u8>, Vec<u8>>,
+    links: BTreeMap<Vec<u8>, Vec<u8>>,
     /// By a path without links, read literally: it may hold `..`.
-    directories: HashMap<Vec<u8>, Arc<Place>>,
+    directories: BTreeMap<Vec<u8>, Arc<Place>>,
     /// How often a name was removed.
     removals: u64,
     /// Whether a directory was moved: then the path of an open one may not be true any more.
@@ -133,7 +133,7 @@ impl State {
     }
 }
 
-fn make_room<T>(known: &mut HashMap<Vec<u8>, T>, limit: usize) {
+fn make_room<T>(known: &mut BTreeMap<Vec<u8>, T>, limit: usize) {
     if known.len() >= limit {
         known.clear();
     }
