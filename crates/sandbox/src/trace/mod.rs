@@ -29,6 +29,7 @@ mod place;
 mod proc;
 mod processor;
 mod rewrite;
+mod shortcuts;
 mod sockets;
 mod straight;
 mod supervisor;
@@ -113,13 +114,13 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
         }
         Forked::Parent(command) => {
             drop(theirs);
-            raise_limit();
+            let waypoints = Waypoints::new(raise_limit());
             let (network, hostname) = (spec.network, spec.hostname.clone());
             let directories =
                 Directories { root: Arc::clone(view.root()), cwd: Arc::clone(view.root()), umask: 0o022 };
             let (tasks, pipes) = (Tasks::default(), Arc::default());
             let (terminals, ipc) = (Terminals::default(), Ipc::default());
-            let (board, sockets, waypoints) = (Arc::new(board), Sockets::default(), Waypoints::default());
+            let (board, sockets) = (Arc::new(board), Sockets::default());
             let supervisor = Arc::new(Supervisor {
                 view,
                 owners,
@@ -147,12 +148,14 @@ pub(crate) fn keep(spec: RunSpec, control: &UnixStream) -> Result<(), Error> {
     }
 }
 
-/// The keeper has open what every process of the step stands in, and its limit is none for them.
-fn raise_limit() {
+/// The keeper has open what every process of the step stands in, and its limit is none for them. Returns how much it may
+/// have open.
+fn raise_limit() -> u64 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     // Without it a step of very many processes gets ENFILE.
     let _ = setrlimit(Resource::Nofile, rustix::process::Rlimit { current: limit.maximum, ..limit });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 fn starting() -> String {

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::place::{HANDLE, Place, View};
 use super::walk::{Found, Last};
-use super::waypoints::Waypoints;
+use super::waypoints::{Moment, Waypoints};
 
 /// Links are not followed, and nothing leads out of where the path begins.
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
@@ -29,6 +29,10 @@ pub(super) struct Straight<'a> {
     /// Where the directory of the last name is in the view.
     parent: PathBuf,
     wants_directory: bool,
+    /// Whether it begins at the root.
+    is_from_root: bool,
+    /// Before it was looked at whether the root leads to where the path began.
+    since: Moment,
 }
 
 impl<'a> Straight<'a> {
@@ -45,18 +49,21 @@ impl<'a> Straight<'a> {
         Self::below((view, waypoints), at, (above, at.path.clone(), 0), names, wants_directory)
     }
 
-    /// The same path, looked up from the root: it may go above its beginning, but not above the root. `at` must be where
-    /// its path says.
+    /// The same path, looked up from the root: it may go above its beginning, but not above the root. `at` must have been
+    /// where its path says at some time after `since`.
     pub(super) fn from_root(
         (view, waypoints): (&'a View, &'a Waypoints),
         at: &'a Place,
         names: &'a [OsString],
         wants_directory: bool,
+        since: Moment,
     ) -> Option<Self> {
         let mut above = PathBuf::with_capacity(CAPACITY);
         above.push(at.path.strip_prefix("/").ok().filter(|_| at.mount.is_none())?);
         let depth = at.path.components().count().saturating_sub(1);
-        Self::below((view, waypoints), view.root(), (above, at.path.clone(), depth), names, wants_directory)
+        let way = (above, at.path.clone(), depth);
+        let this = Self::below((view, waypoints), view.root(), way, names, wants_directory)?;
+        Some(Self { since, ..this })
     }
 
     /// From `at` the kernel has `above` to look up already, which is the directory `parent`, so many names below.
@@ -84,7 +91,8 @@ impl<'a> Straight<'a> {
                 parent.push(name);
             }
         }
-        let this = Self { waypoints, at, above, name, parent, wants_directory };
+        let (is_from_root, since) = (Arc::ptr_eq(at, view.root()), waypoints.now());
+        let this = Self { waypoints, at, above, name, parent, wants_directory, is_from_root, since };
         Some(this).filter(|this| !view.is_mounted(&this.target()))
     }
 
@@ -101,24 +109,33 @@ impl<'a> Straight<'a> {
         if self.above.as_os_str().is_empty() {
             return Ok(Some(Arc::clone(self.at)));
         }
-        // Another directory may have been removed, and one made where it was.
-        let path = Some(self.at.path.join(&self.above)).filter(|_| self.at.path.as_os_str() == "/");
+        // Elsewhere another directory may have been removed, and one made where it was.
+        let path = self.is_from_root.then(|| self.at.path.join(&self.above));
         let path = path.as_ref().map(|path| path.as_os_str().as_bytes());
-        if let Some(known) = path.and_then(|path| self.waypoints.directory(path)) {
-            return Ok(Some(known));
-        }
-        let since = self.waypoints.now();
-        match openat2(&self.at.fd, &self.above, HANDLE | OFlags::DIRECTORY, Mode::empty(), RESOLVE) {
-            Ok(fd) => {
-                let directory = Arc::new(Place { fd, path: self.parent.clone(), mount: None });
-                if let Some(path) = path {
-                    self.waypoints.note_directory(path, &directory, since);
+        let known = path.and_then(|path| self.waypoints.directory(path));
+        let directory = match known {
+            Some(known) => known,
+            None => {
+                match openat2(&self.at.fd, &self.above, HANDLE | OFlags::DIRECTORY, Mode::empty(), RESOLVE) {
+                    Ok(fd) => {
+                        let directory = Arc::new(Place { fd, path: self.parent.clone(), mount: None });
+                        if let Some(path) = path {
+                            self.waypoints.note_directory(path, &directory, self.since);
+                        }
+                        directory
+                    }
+                    Err(Errno::NOENT) if !self.is_from_root => return Err(Errno::NOENT),
+                    Err(Errno::NOENT) if self.is_still_true() => return Err(Errno::NOENT),
+                    Err(_) => return Ok(None),
                 }
-                Ok(Some(directory))
             }
-            Err(Errno::NOENT) => Err(Errno::NOENT),
-            Err(_) => Ok(None),
-        }
+        };
+        Ok(Some(directory).filter(|_| !self.is_from_root || self.is_still_true()))
+    }
+
+    /// Whether nothing was removed or moved meanwhile: what the root led to, it still leads to.
+    fn is_still_true(&self) -> bool {
+        self.waypoints.now() == self.since
     }
 
     /// What the path leads to; none if only the long way can tell.

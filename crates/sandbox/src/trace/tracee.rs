@@ -155,8 +155,13 @@ impl Tracee {
         // Within one page, as there may be no other.
         let room = PAGE - CODE.len() as u64;
         let address = registers.rip - (registers.rip % PAGE).saturating_sub(room);
+        // Code need not be readable for others than a tracer.
         let mut before = [0; CODE.len()];
-        self.memory().read(address, &mut before)?;
+        for (word, index) in before.chunks_exact_mut(8).zip(0..) {
+            let at = (address + 8 * index) as ptrace::AddressType;
+            let code = ptrace::read(NixPid::from_raw(self.tid), at).map_err(from_nix)?;
+            word.copy_from_slice(&code.to_ne_bytes());
+        }
         self.replace_code(address, &CODE)?;
         Ok(Gate { address, before })
     }

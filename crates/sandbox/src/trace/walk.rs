@@ -15,10 +15,9 @@ use super::owners::Owners;
 use super::permission::{Wish, check};
 use super::place::{FileId, HANDLE, Place, Shown, View};
 use super::proc::{self, Magic};
-use super::straight::Straight;
 use super::supervisor::Supervisor;
 use super::tasks::{Task, Tasks};
-use super::waypoints::{Link, Moment, Waypoints};
+use super::waypoints::{Moment, Waypoints};
 use crate::mount_points::LINKS;
 
 /// The longest name of one file (limits.h).
@@ -65,7 +64,7 @@ pub(super) struct Walk<'a> {
     pub(super) owners: &'a Owners,
     pub(super) task: &'a Task,
     pub(super) tasks: &'a Tasks,
-    waypoints: &'a Waypoints,
+    pub(super) waypoints: &'a Waypoints,
     /// By whose rights: the effective ones, or for access(2) the real ones.
     pub(super) credentials: &'a Credentials,
     /// Whether links of any kind are an error (openat2(2), `RESOLVE_NO_SYMLINKS`).
@@ -88,12 +87,12 @@ pub(super) enum Bound<'a> {
 }
 
 /// A lookup in progress.
-struct Progress {
-    at: Arc<Place>,
+pub(super) struct Progress {
+    pub(super) at: Arc<Place>,
     /// Names still to look up, the next one last.
-    rest: Vec<OsString>,
+    pub(super) rest: Vec<OsString>,
     links: u32,
-    wants_directory: bool,
+    pub(super) wants_directory: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -139,56 +138,7 @@ impl<'a> Walk<'a> {
         self.find(start, path, last)?.existing()
     }
 
-    /// Whether several names may be looked up at once: only for who may search every directory, as nobody's rights are
-    /// looked at on the way.
-    fn is_free(&self) -> bool {
-        matches!(self.bound, Bound::None) && !self.no_links && self.credentials.may_search_all()
-    }
-
-    /// Puts what the first known link on the way says in its place; whether there is one.
-    fn follow_known(&self, progress: &mut Progress, last: Last) -> Result<bool, Errno> {
-        if !self.is_free() || progress.at.mount.is_some() {
-            return Ok(false);
-        }
-        let leads_on = last == Last::Follow || progress.wants_directory;
-        let found = self.waypoints.first_link(&progress.at.path, &progress.rest, leads_on);
-        let Some(Link { position, target }) = found else { return Ok(false) };
-        let before = progress.rest.split_off(progress.rest.len() - position);
-        progress.rest.pop();
-        self.count_link(progress)?;
-        self.push(progress, &target)?;
-        if target.first() != Some(&b'/') {
-            progress.rest.extend(before);
-        }
-        Ok(true)
-    }
-
-    /// What is left of a path, if the kernel may look it up.
-    fn straight<'p>(&'p self, progress: &'p Progress) -> Option<Straight<'p>> {
-        if !self.is_free() {
-            return None;
-        }
-        let (at, names) = (&progress.at, &progress.rest);
-        let view = (self.view, self.waypoints);
-        // From the root more is known, and `..` leads above where a path begins; but how that is reached must be true.
-        let is_reached = names.len() > 1
-            && at.path.as_os_str() != "/"
-            && self.waypoints.are_settled()
-            && self.is_at_root()
-            && at.is_there();
-        if is_reached {
-            Straight::from_root(view, at, names, progress.wants_directory)
-        } else {
-            Straight::new(view, at, names, progress.wants_directory)
-        }
-    }
-
-    /// Whether the process has the root of the view.
-    fn is_at_root(&self) -> bool {
-        self.task.directories.root.path.as_os_str() == "/"
-    }
-
-    fn count_link(&self, progress: &mut Progress) -> Result<(), Errno> {
+    pub(super) fn count_link(&self, progress: &mut Progress) -> Result<(), Errno> {
         if self.no_links {
             return Err(Errno::LOOP);
         }
@@ -278,7 +228,7 @@ impl<'a> Walk<'a> {
             }
             None => {
                 let target = readlinkat(&link.fd, "", Vec::new())?.into_bytes();
-                if link.mount.is_none() {
+                if link.mount.is_none() && self.is_true(&progress.at) {
                     self.waypoints.note_link(&link.path, &target, since);
                 }
                 self.push(progress, &target)
@@ -287,7 +237,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Puts the names of `path` before those that are left.
-    fn push(&self, progress: &mut Progress, path: &[u8]) -> Result<(), Errno> {
+    pub(super) fn push(&self, progress: &mut Progress, path: &[u8]) -> Result<(), Errno> {
         if path.is_empty() {
             return Err(Errno::NOENT);
         }

@@ -9,25 +9,33 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::memory::PATH_MAX;
 use super::place::Place;
 
-/// So many of each kind are kept at most: all are forgotten before there is one more. The directories are open.
+/// So many of each kind are kept at most: all are forgotten before there is one more.
 const LINKS: usize = 1024;
-const DIRECTORIES: usize = 256;
+const DIRECTORIES: usize = 64;
+
+/// One of so many descriptors may be that of a known directory.
+const SHARE: u64 = 8;
 
 /// What is known of one step's root.
-#[derive(Debug, Default)]
-pub(super) struct Waypoints(Mutex<State>);
+#[derive(Debug)]
+pub(super) struct Waypoints {
+    state: Mutex<State>,
+    /// How many directories are kept open.
+    room: usize,
+}
 
 #[derive(Debug, Default)]
 struct State {
     /// What a link says, by its canonical path.
     links: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// By a path without links, read literally: it may hold `..`.
+    /// By an absolute path without links, read literally: it may hold `..`.
     directories: BTreeMap<Vec<u8>, Arc<Place>>,
     /// How often a name was removed.
     removals: u64,
-    /// Whether a directory was moved: then the path of an open one may not be true any more.
+    /// Whether a directory was moved, so that the path of an open one may not be true any more.
     is_moved: bool,
 }
 
@@ -40,17 +48,23 @@ pub(super) struct Link {
 }
 
 /// A moment: what is read after it is still true if nothing was removed since.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment(u64);
 
 impl Waypoints {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nothing is known yet; `descriptors` may be open.
+    pub(super) fn new(descriptors: u64) -> Self {
+        let room = usize::try_from(descriptors / SHARE).unwrap_or(DIRECTORIES).min(DIRECTORIES);
+        Self { state: Mutex::default(), room }
     }
 
-    /// Whether open directories are still where they were found.
-    pub(super) fn are_settled(&self) -> bool {
-        !self.state().is_moved
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a directory was moved.
+    pub(super) fn is_moved(&self) -> bool {
+        self.state().is_moved
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -59,10 +73,11 @@ impl Waypoints {
 
     /// The link with the canonical path `link` was found after `since`.
     pub(super) fn note_link(&self, link: &Path, target: &[u8], since: Moment) {
+        let link = link.as_os_str().as_bytes();
         let mut state = self.state();
-        if state.is_true(since) {
+        if state.removals == since.0 && link.len() + target.len() < PATH_MAX {
             make_room(&mut state.links, LINKS);
-            state.links.insert(link.as_os_str().as_bytes().to_vec(), target.to_vec());
+            state.links.insert(link.to_vec(), target.to_vec());
         }
     }
 
@@ -98,8 +113,8 @@ impl Waypoints {
     /// The directory with this path was found after `since`, and no link on the way.
     pub(super) fn note_directory(&self, path: &[u8], directory: &Arc<Place>, since: Moment) {
         let mut state = self.state();
-        if state.is_true(since) {
-            make_room(&mut state.directories, DIRECTORIES);
+        if state.removals == since.0 && path.len() < PATH_MAX && self.room > 0 {
+            make_room(&mut state.directories, self.room);
             state.directories.insert(path.to_vec(), Arc::clone(directory));
         }
     }
@@ -121,15 +136,10 @@ impl Waypoints {
     /// A directory got another path.
     pub(super) fn moved(&self) {
         let mut state = self.state();
+        state.removals += 1;
         state.is_moved = true;
         state.links.clear();
         state.directories.clear();
-    }
-}
-
-impl State {
-    fn is_true(&self, since: Moment) -> bool {
-        self.removals == since.0 && !self.is_moved
     }
 }
 
@@ -161,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_first_link_on_a_path_is_found() {
-        let known = Waypoints::default();
+        let known = Waypoints::new(1024);
         known.note_link(Path::new("/lib"), b"usr/lib", known.now());
         known.note_link(Path::new("/usr/cc"), b"gcc", known.now());
         assert_eq!(first(&known, "/", "lib/libc.so", false), Some((0, "usr/lib".into())));
@@ -174,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_removed_is_not_known() {
-        let known = Waypoints::default();
+        let known = Waypoints::new(1024);
         let before = known.now();
         known.note_link(Path::new("/a"), b"b", before);
         known.note_directory(b"/c", &directory(), before);
@@ -191,13 +201,31 @@ mod tests {
 
     #[test]
     fn nothing_is_known_when_a_directory_was_moved() {
-        let known = Waypoints::default();
-        known.note_link(Path::new("/a"), b"b", known.now());
-        known.note_directory(b"/c", &directory(), known.now());
+        let known = Waypoints::new(1024);
+        let before = known.now();
+        known.note_link(Path::new("/a"), b"b", before);
+        known.note_directory(b"/c", &directory(), before);
         known.moved();
-        known.note_link(Path::new("/d"), b"e", known.now());
+        known.note_link(Path::new("/d"), b"e", before);
         assert_eq!(first(&known, "/", "a", true), None);
         assert_eq!(first(&known, "/", "d", true), None);
-        assert!(known.directory(b"/c").is_none() && !known.are_settled());
+        assert!(known.directory(b"/c").is_none() && known.is_moved());
+        known.note_link(Path::new("/d"), b"e", known.now());
+        assert_eq!(first(&known, "/", "d", true), Some((0, "e".into())), "found since");
+    }
+
+    #[test]
+    fn what_is_known_is_bounded() {
+        let known = Waypoints::new(20);
+        for path in ["/a", "/b", "/c"] {
+            known.note_directory(path.as_bytes(), &directory(), known.now());
+        }
+        assert!(known.directory(b"/b").is_none() && known.directory(b"/c").is_some());
+        let long = "/long".repeat(PATH_MAX);
+        known.note_link(Path::new(&long), b"a", known.now());
+        assert_eq!(first(&known, "/", &long[1..], true), None);
+        let none = Waypoints::new(7);
+        none.note_directory(b"/a", &directory(), none.now());
+        assert!(none.directory(b"/a").is_none());
     }
 }

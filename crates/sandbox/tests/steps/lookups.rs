@@ -8,6 +8,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_directory_made_anew_is_another_one", Who::ALL, a_directory_made_anew_is_another_one),
     ("a_link_in_place_of_a_directory_is_followed", Who::ALL, a_link_in_place_of_a_directory_is_followed),
     ("what_was_moved_is_found_where_it_is", Who::ALL, what_was_moved_is_found_where_it_is),
+    ("a_removed_directory_leads_nowhere", Who::ALL, a_removed_directory_leads_nowhere),
+    ("a_pipe_is_no_directory", Who::ALL, a_pipe_is_no_directory),
     ("a_loop_of_links_is_an_error_each_time", Who::ALL, a_loop_of_links_is_an_error_each_time),
 ];
 
@@ -45,6 +47,18 @@ fn what_was_moved_is_found_where_it_is(setting: &Setting) {
         mv one three; cat one/name || echo none; cat three/name; mv two one; cat /home/it/one/name";
     let expected = "deep\ndeep\nflat\nflat\n/home/it/a\nnone\nnone\none\ntwo\n";
     assert_eq!(output(setting, script), expected);
+}
+
+fn a_removed_directory_leads_nowhere(setting: &Setting) {
+    let script = "mkdir d; (cd d; rmdir ../d; mkdir /home/it/d; ln -s ../one /home/it/d/l; cat /home/it/d/l/name; \
+        cat l/name || echo none; echo lost > l/lost; rm -f l/name; ls ../one); ls one";
+    assert_eq!(output(setting, script), "one\nnone\nname\nname\n");
+}
+
+fn a_pipe_is_no_directory(setting: &Setting) {
+    let script = "ln -s one l; cat /home/it/l/name one/name; \
+        for path in home/it/one/name home/it/l/name; do echo | cat /proc/self/fd/0/$path 2>&1 | sed 's/.*: //'; done";
+    assert_eq!(output(setting, script), "one\none\nNot a directory\nNot a directory\n");
 }
 
 fn a_loop_of_links_is_an_error_each_time(setting: &Setting) {

@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("groups_are_those_of_the_step", Who::MANY_IDS, groups_are_those_of_the_step),
     ("a_user_who_does_not_exist_is_named", &[Who::Single], a_missing_user_is_named),
     ("a_group_who_does_not_exist_is_named", &[Who::Subordinate], a_missing_group_is_named),
+    ("a_program_whose_code_cannot_be_read_runs", Who::ALL, a_program_that_cannot_be_read_runs),
     ("the_environment_is_exact", Who::ALL, the_environment_is_exact),
     ("nobody_looks_into_the_builder", Who::ALL, nobody_looks_into_the_builder),
     ("no_descriptors_are_inherited", Who::ALL, no_descriptors_are_inherited),
@@ -80,6 +81,25 @@ fn a_missing_group_is_named(setting: &Setting) {
     assert!(success(&spec).contains(&last.to_string()));
     let beyond = RunSpec { groups: vec![5, last + 1], ..setting.script("true") };
     assert_eq!(run(&beyond).unwrap_err(), Error::IdNotMapped { kind: IdKind::Gid, id: last + 1 });
+}
+
+/// elf(5): the segments with code have the flag `PF_X` alone.
+fn a_program_that_cannot_be_read_runs(setting: &Setting) {
+    const EXECUTABLE: u8 = 1;
+    const READABLE: u8 = 4;
+    let mut program = std::fs::read(setting.root().join("bin/busybox")).unwrap();
+    let half = |at: usize| usize::from(u16::from_le_bytes([program[at], program[at + 1]]));
+    let (size, count) = (half(54), half(56));
+    let table = half(32);
+    for flags in (0..count).map(|index| table + index * size + 4) {
+        if program[flags] == EXECUTABLE | READABLE {
+            program[flags] = EXECUTABLE;
+        }
+    }
+    let path = setting.root().join("bin/unreadable");
+    std::fs::write(&path, program).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(setting.output_of("exec -a busybox unreadable echo it runs"), "it runs\n");
 }
 
 #[expect(clippy::disallowed_methods, reason = "what the builder has is what must not be found")]

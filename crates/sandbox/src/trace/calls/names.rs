@@ -117,8 +117,10 @@ impl Call<'_> {
             return Err(Errno::ISDIR);
         }
         let at = if removes_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        unlinkat(&found.parent.fd, &found.name, at)?;
+        let unlinked = unlinkat(&found.parent.fd, &found.name, at);
+        // Some file systems fail when it is done.
         self.supervisor.waypoints.removed(&found.path(), removes_directory);
+        unlinked?;
         self.removed(&disk);
         DONE
     }
@@ -185,13 +187,14 @@ impl Call<'_> {
         if is_directory && self.stat_of(&from.parent)?.st_ino != self.stat_of(&to.parent)?.st_ino {
             check(&self.stat_of(source)?, Wish::WRITE, self.credentials())?;
         }
-        renameat_with(&from.parent.fd, &from.name, &to.parent.fd, &to.name, flags)?;
+        let renamed = renameat_with(&from.parent.fd, &from.name, &to.parent.fd, &to.name, flags);
         let waypoints = &self.supervisor.waypoints;
         waypoints.removed(&from.path(), is_directory);
         waypoints.removed(&to.path(), is_directory);
         if is_directory || replaced.is_some_and(|replaced| kind(replaced.st_mode) == FileType::Directory) {
             waypoints.moved();
         }
+        renamed?;
         let is_one_file = replaced.is_some_and(|replaced| {
             (replaced.st_dev, replaced.st_ino) == (source_stat.st_dev, source_stat.st_ino)
         });

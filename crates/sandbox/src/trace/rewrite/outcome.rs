@@ -2,7 +2,8 @@
 //! is told what is true inside.
 
 use libc::user_regs_struct as Registers;
-use rustix::fs::{AtFlags, Mode, linkat, openat, unlinkat};
+use rustix::fd::AsFd;
+use rustix::fs::{AtFlags, FileType, Mode, linkat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 use super::address::{path, with_path};
@@ -111,8 +112,17 @@ impl Pending {
     pub(in crate::trace) fn abandon(self) {
         if let Then::Bound(Bound { found, number, .. }) = self.then {
             // Whether it was made is not known.
-            let _ = unlinkat(&found.parent.fd, Sockets::temporary(number), AtFlags::empty());
+            remove_temporary(&found.parent.fd, number);
         }
+    }
+}
+
+/// Removes the first name of a socket, if it is there; never anything else, which somebody else made.
+fn remove_temporary(directory: impl AsFd, number: u64) {
+    let name = Sockets::temporary(number);
+    let found = statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW);
+    if found.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket) {
+        let _ = unlinkat(directory, name, AtFlags::empty());
     }
 }
 
@@ -146,8 +156,7 @@ impl Done<'_> {
         let directory = &found.parent.fd;
         let temporary = Sockets::temporary(number);
         let linked = linkat(directory, &temporary, directory, &found.name, AtFlags::empty());
-        // It was made a moment ago; if it is not there any more, that is as well.
-        let _ = unlinkat(directory, &temporary, AtFlags::empty());
+        remove_temporary(directory, number);
         linked.map_err(|errno| if errno == Errno::EXIST { Errno::ADDRINUSE } else { errno })?;
         self.supervisor.sockets.bound(number, name);
         let Some(task) = self.supervisor.tasks.task(self.tid) else { return Ok(()) };
