@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::FileType;
+
 use super::memory::PATH_MAX;
 use super::place::Place;
 
@@ -33,7 +35,7 @@ struct State {
     links: BTreeMap<Vec<u8>, Vec<u8>>,
     /// By an absolute path without links, read literally: it may hold `..`.
     directories: BTreeMap<Vec<u8>, Arc<Place>>,
-    /// How often a name was removed.
+    /// How often a link or directory was removed or moved.
     removals: u64,
     /// Whether a directory was moved, so that the path of an open one may not be true any more.
     is_moved: bool,
@@ -123,14 +125,17 @@ impl Waypoints {
         self.state().directories.get(path).map(Arc::clone)
     }
 
-    /// What was at this canonical path, a directory or something else, is not there any more.
-    pub(super) fn removed(&self, path: &Path, is_directory: bool) {
+    /// What was of this kind at `path` is not there any more.
+    pub(super) fn removed(&self, path: &Path, kind: FileType) {
         let mut state = self.state();
-        state.removals += 1;
-        state.links.remove(path.as_os_str().as_bytes());
-        if is_directory {
-            state.directories.clear();
+        match kind {
+            FileType::Directory => state.directories.clear(),
+            // The path goes by that of an open directory.
+            FileType::Symlink if state.is_moved => state.links.clear(),
+            FileType::Symlink => drop(state.links.remove(path.as_os_str().as_bytes())),
+            _ => return,
         }
+        state.removals += 1;
     }
 
     /// A directory got another path.
@@ -188,12 +193,12 @@ mod tests {
         let before = known.now();
         known.note_link(Path::new("/a"), b"b", before);
         known.note_directory(b"/c", &directory(), before);
-        known.removed(Path::new("/a"), false);
+        known.removed(Path::new("/a"), FileType::Symlink);
         assert_eq!(first(&known, "/", "a", true), None);
         assert!(known.directory(b"/c").is_some(), "it is still there");
         known.note_link(Path::new("/a"), b"b", before);
         assert_eq!(first(&known, "/", "a", true), None, "read before it was removed");
-        known.removed(Path::new("/d"), true);
+        known.removed(Path::new("/d"), FileType::Directory);
         assert!(known.directory(b"/c").is_none(), "the way to it may have led over the other one");
         known.note_directory(b"/c", &directory(), before);
         assert!(known.directory(b"/c").is_none(), "found before the other one was removed");
@@ -212,6 +217,8 @@ mod tests {
         assert!(known.directory(b"/c").is_none() && known.is_moved());
         known.note_link(Path::new("/d"), b"e", known.now());
         assert_eq!(first(&known, "/", "d", true), Some((0, "e".into())), "found since");
+        known.removed(Path::new("/where/it/was/before/d"), FileType::Symlink);
+        assert_eq!(first(&known, "/", "d", true), None);
     }
 
     #[test]

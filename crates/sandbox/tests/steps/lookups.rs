@@ -8,6 +8,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_directory_made_anew_is_another_one", Who::ALL, a_directory_made_anew_is_another_one),
     ("a_link_in_place_of_a_directory_is_followed", Who::ALL, a_link_in_place_of_a_directory_is_followed),
     ("what_was_moved_is_found_where_it_is", Who::ALL, what_was_moved_is_found_where_it_is),
+    ("a_link_is_removed_wherever_its_directory_went", Who::ALL, a_link_is_removed_wherever_it_is),
     ("a_removed_directory_leads_nowhere", Who::ALL, a_removed_directory_leads_nowhere),
     ("a_pipe_is_no_directory", Who::ALL, a_pipe_is_no_directory),
     ("a_loop_of_links_is_an_error_each_time", Who::ALL, a_loop_of_links_is_an_error_each_time),
@@ -47,6 +48,12 @@ fn what_was_moved_is_found_where_it_is(setting: &Setting) {
         mv one three; cat one/name || echo none; cat three/name; mv two one; cat /home/it/one/name";
     let expected = "deep\ndeep\nflat\nflat\n/home/it/a\nnone\nnone\none\ntwo\n";
     assert_eq!(output(setting, script), expected);
+}
+
+fn a_link_is_removed_wherever_it_is(setting: &Setting) {
+    let script = "mkdir d; ln -s ../one d/l; (cd d; mv ../d ../e; cat /home/it/e/l/name; rm l; mkdir /home/it/e/l; \
+        echo new > /home/it/e/l/name; cat /home/it/e/l/name l/name)";
+    assert_eq!(output(setting, script), "one\nnew\nnew\n");
 }
 
 fn a_removed_directory_leads_nowhere(setting: &Setting) {

@@ -119,7 +119,7 @@ impl Call<'_> {
         let at = if removes_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         let unlinked = unlinkat(&found.parent.fd, &found.name, at);
         // Some file systems fail when it is done.
-        self.supervisor.waypoints.removed(&found.path(), removes_directory);
+        self.supervisor.waypoints.removed(&found.path(), kind(disk.st_mode));
         unlinked?;
         self.removed(&disk);
         DONE
@@ -189,8 +189,10 @@ impl Call<'_> {
         }
         let renamed = renameat_with(&from.parent.fd, &from.name, &to.parent.fd, &to.name, flags);
         let waypoints = &self.supervisor.waypoints;
-        waypoints.removed(&from.path(), is_directory);
-        waypoints.removed(&to.path(), is_directory);
+        waypoints.removed(&from.path(), kind(source_stat.st_mode));
+        if let Some(replaced) = replaced {
+            waypoints.removed(&to.path(), kind(replaced.st_mode));
+        }
         if is_directory || replaced.is_some_and(|replaced| kind(replaced.st_mode) == FileType::Directory) {
             waypoints.moved();
         }
