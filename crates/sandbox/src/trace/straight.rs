@@ -124,18 +124,18 @@ impl<'a> Straight<'a> {
                         }
                         directory
                     }
-                    Err(Errno::NOENT) if !self.is_from_root => return Err(Errno::NOENT),
                     Err(Errno::NOENT) if self.is_still_true() => return Err(Errno::NOENT),
                     Err(_) => return Ok(None),
                 }
             }
         };
-        Ok(Some(directory).filter(|_| !self.is_from_root || self.is_still_true()))
+        Ok(Some(directory).filter(|_| self.is_still_true()))
     }
 
-    /// Whether nothing was removed or moved meanwhile: what the root led to, it still leads to.
+    /// Whether nothing was removed or moved meanwhile: what the root led to, it still leads to. Elsewhere it is an open
+    /// directory that leads there.
     fn is_still_true(&self) -> bool {
-        self.waypoints.now() == self.since
+        !self.is_from_root || self.waypoints.now() == self.since
     }
 
     /// What the path leads to; none if only the long way can tell.
