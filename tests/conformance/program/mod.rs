@@ -20,6 +20,7 @@ mod permissions;
 mod privileged;
 mod programs;
 mod report;
+mod sequences;
 mod signals;
 mod sockets;
 mod stat;
@@ -41,7 +42,7 @@ pub(crate) const PROGRAM: &str = "/conformance";
 pub(crate) const PART: &str = "part";
 
 /// The themes by name, in the order of `all`.
-pub(crate) const THEMES: [(&str, fn()); 17] = [
+pub(crate) const THEMES: [(&str, fn()); 18] = [
     ("open", open::run),
     ("lookup", lookup::run),
     ("stat", stat::run),
@@ -58,6 +59,7 @@ pub(crate) const THEMES: [(&str, fn()); 17] = [
     ("sockets", sockets::run),
     ("watches", watches::run),
     ("signals", signals::run),
+    ("sequences", sequences::run),
     ("privileged", privileged::run),
 ];
 
