@@ -35,6 +35,7 @@ mod straight;
 mod supervisor;
 mod tasks;
 mod terminals;
+mod thread_stat;
 mod tracee;
 mod tracer;
 mod trial;

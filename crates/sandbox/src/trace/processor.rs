@@ -4,6 +4,8 @@
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use super::thread_stat::ThreadStat;
+
 /// So many calls of one thread in a row are worth a look at where it runs, again and again.
 const STREAK: u32 = 16;
 const LOOK_AGAIN: u32 = 256;
@@ -115,7 +117,5 @@ fn only(processor: usize) -> CpuSet {
 
 /// The processor that a thread ran on last (`proc_pid_stat(5)`, field 39).
 fn processor_of(tid: i32) -> Option<usize> {
-    let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(36)?.parse().ok()
+    ThreadStat::read(tid)?.field(39)
 }

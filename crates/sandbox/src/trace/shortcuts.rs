@@ -50,9 +50,9 @@ impl Walk<'_> {
         if is_below && self.is_true(at) {
             return Straight::from_root(view, at, names, progress.wants_directory, since);
         }
-        // Above the root of another process there is nothing for it.
+        // A process with a root of its own does not get above that, which the kernel does not know of.
         let may_end = !self.is_at_root() && names.iter().any(|name| name == "..");
-        if may_end { None } else { Straight::new(view, at, names, progress.wants_directory) }
+        if may_end { None } else { Straight::new(view, at, names, progress.wants_directory, since) }
     }
 
     /// Whether a directory of the root is where its path says.

@@ -31,7 +31,7 @@ pub(super) struct Straight<'a> {
     wants_directory: bool,
     /// Whether it begins at the root.
     is_from_root: bool,
-    /// Before it was looked at whether the root leads to where the path began.
+    /// Before anything of the path was looked at.
     since: Moment,
 }
 
@@ -44,9 +44,10 @@ impl<'a> Straight<'a> {
         at: &'a Arc<Place>,
         names: &'a [OsString],
         wants_directory: bool,
+        since: Moment,
     ) -> Option<Self> {
         let above = PathBuf::with_capacity(CAPACITY);
-        Self::below((view, waypoints), at, (above, at.path.clone(), 0), names, wants_directory)
+        Self::below((view, waypoints), at, (above, at.path.clone(), 0), names, wants_directory, since)
     }
 
     /// The same path, looked up from the root: it may go above its beginning, but not above the root. `at` must have been
@@ -62,8 +63,7 @@ impl<'a> Straight<'a> {
         above.push(at.path.strip_prefix("/").ok().filter(|_| at.mount.is_none())?);
         let depth = at.path.components().count().saturating_sub(1);
         let way = (above, at.path.clone(), depth);
-        let this = Self::below((view, waypoints), view.root(), way, names, wants_directory)?;
-        Some(Self { since, ..this })
+        Self::below((view, waypoints), view.root(), way, names, wants_directory, since)
     }
 
     /// From `at` the kernel has `above` to look up already, which is the directory `parent`, so many names below.
@@ -73,6 +73,7 @@ impl<'a> Straight<'a> {
         (mut above, mut parent, mut depth): (PathBuf, PathBuf, usize),
         names: &'a [OsString],
         wants_directory: bool,
+        since: Moment,
     ) -> Option<Self> {
         let (name, rest) = names.split_first().filter(|(name, _)| *name != "." && *name != "..")?;
         if at.mount.is_some() {
@@ -91,7 +92,7 @@ impl<'a> Straight<'a> {
                 parent.push(name);
             }
         }
-        let (is_from_root, since) = (Arc::ptr_eq(at, view.root()), waypoints.now());
+        let is_from_root = Arc::ptr_eq(at, view.root());
         let this = Self { waypoints, at, above, name, parent, wants_directory, is_from_root, since };
         Some(this).filter(|this| !view.is_mounted(&this.target()))
     }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::kernel;
 use super::place::{HANDLE, reopen};
+use super::thread_stat::ThreadStat;
 
 /// `/dev/tty`, by its major and minor number.
 pub(super) const CONTROLLING: (u32, u32) = (5, 0);
@@ -57,13 +58,9 @@ pub(super) fn number((major, minor): (u32, u32)) -> Option<u32> {
     MAJORS.contains(&major).then(|| (major - MAJORS.start()) * MINORS + minor)
 }
 
-/// The terminal that controls a thread's session (`proc_pid_stat(5)`, `tty_nr`); `ENXIO` if there is none.
+/// The terminal that controls a thread's session (`proc_pid_stat(5)`, field 7); `ENXIO` if there is none.
 pub(super) fn controlling(tid: i32) -> Result<u32, Errno> {
-    /// Its position behind the name of the program, which may have spaces in it.
-    const POSITION: usize = 4;
-    let stat = std::fs::read_to_string(format!("/proc/{tid}/stat")).map_err(|_| Errno::NXIO)?;
-    let device = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(POSITION));
-    let device = device.and_then(|device| device.parse::<i32>().ok()).ok_or(Errno::NXIO)?;
+    let device = ThreadStat::read(tid).and_then(|stat| stat.field::<i32>(7)).ok_or(Errno::NXIO)?;
     // As the kernel packs them: the minor number around the major one.
     let device = device.cast_unsigned();
     number((device >> 8 & 0xfff, device & 0xff | device >> 12 & 0xf_ff00)).ok_or(Errno::NXIO)

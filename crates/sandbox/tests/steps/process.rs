@@ -87,7 +87,7 @@ fn a_missing_group_is_named(setting: &Setting) {
 fn a_program_that_cannot_be_read_runs(setting: &Setting) {
     const EXECUTABLE: u8 = 1;
     const READABLE: u8 = 4;
-    let mut program = std::fs::read(setting.root().join("bin/busybox")).unwrap();
+    let mut program = fs::read(setting.root().join("bin/busybox")).unwrap();
     let half = |at: usize| usize::from(u16::from_le_bytes([program[at], program[at + 1]]));
     let (size, count) = (half(54), half(56));
     let table = half(32);
@@ -97,8 +97,8 @@ fn a_program_that_cannot_be_read_runs(setting: &Setting) {
         }
     }
     let path = setting.root().join("bin/unreadable");
-    std::fs::write(&path, program).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(&path, program).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(setting.output_of("exec -a busybox unreadable echo it runs"), "it runs\n");
 }
 

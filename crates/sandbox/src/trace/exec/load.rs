@@ -1,7 +1,5 @@
 //! Puts a program beside its loader into a process that has not run an instruction yet.
 
-use std::io::Read;
-
 use rustix::io::Errno;
 
 use super::image::{Elf, Segment};
@@ -11,6 +9,7 @@ use crate::trace::board::Board;
 use crate::trace::calls::OFFERED;
 use crate::trace::memory::PAGE;
 use crate::trace::supervisor::Supervisor;
+use crate::trace::thread_stat::ThreadStat;
 use crate::trace::tracee::{Stopped, SystemCall, Tracee};
 
 /// Flags of a segment (elf(5), `p_flags`).
@@ -95,13 +94,9 @@ fn tell_kernel(process: &Tracee, tid: i32, written: &Written) -> Result<Option<S
     /// Fields of `proc_pid_stat(5)`, in the order of the kernel's `struct prctl_mm_map`; the end of the heap is its
     /// start, as the program has not run yet.
     const FIELDS: [usize; 11] = [26, 27, 45, 46, 47, 47, 28, 48, 49, 50, 51];
-    let stat = read_stat(tid).unwrap_or_default();
-    // The second field may hold anything but ends with the last parenthesis.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-    let Some(addresses) = FIELDS.into_iter().map(field).collect::<Option<Vec<_>>>() else {
-        return Ok(None);
-    };
+    let Some(stat) = ThreadStat::read(tid) else { return Ok(None) };
+    let addresses = FIELDS.into_iter().map(|number| stat.field::<u64>(number));
+    let Some(addresses) = addresses.collect::<Option<Vec<_>>>() else { return Ok(None) };
     // Behind the size of the vector comes the descriptor of another program, which is none.
     let last = u64::from(u32::MAX) << 32 | written.vector_size as u64;
     let words = addresses.into_iter().chain([written.vector, last]);
@@ -110,14 +105,6 @@ fn tell_kernel(process: &Tracee, tid: i32, written: &Written) -> Result<Option<S
     process.memory().write(at, &map)?;
     let [option, what] = [libc::PR_SET_MM, libc::PR_SET_MM_MAP].map(|code| code.unsigned_abs().into());
     Ok(Some((libc::SYS_prctl, [option, what, at, map.len() as u64, 0, 0])))
-}
-
-/// `proc_pid_stat(5)` of a thread, which is shorter than what is read at once.
-fn read_stat(tid: i32) -> std::io::Result<String> {
-    let mut stat = vec![0; 4096];
-    let length = std::fs::File::open(format!("/proc/{tid}/stat"))?.read(&mut stat)?;
-    stat.truncate(length);
-    Ok(String::from_utf8_lossy(&stat).into_owned())
 }
 
 /// A call that finds a place for all of a program that can lie anywhere.
